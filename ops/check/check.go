@@ -1,0 +1,76 @@
+// Package check holds the guardrails: pure functions from facts to findings,
+// one family a file, with the numbers of the catalogue in ARCHITECTURE.md.
+package check
+
+import (
+	"time"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+)
+
+// Facts is what one survey saw. Any of it may be unknown.
+type Facts struct {
+	At       time.Time
+	Account  ops.Fact[ops.Account]
+	App      ops.Fact[ops.App]
+	Billing  ops.Ref // the app the database is billed to
+	Addon    ops.Fact[ops.Addon]
+	Database ops.Fact[ops.Database]
+	Wait     ops.Fact[ops.Wait]
+	Upgrade  ops.Fact[ops.Wait]
+
+	OnDatabase  ops.Fact[[]ops.Attachment] // every attachment of the database, on every app
+	OnApp       ops.Fact[[]ops.Attachment] // every attachment on the app
+	Credentials ops.Fact[[]ops.Credential]
+	Hosts       ops.Fact[map[string]ops.Endpoint] // config vars that hold a Postgres URL
+	Formation   ops.Fact[[]ops.Process]
+	Dynos       ops.Fact[[]ops.Dyno]
+	Releases    ops.Fact[[]ops.Release] // newest first
+	Builds      ops.Fact[[]ops.Build]
+	Features    ops.Fact[map[string]bool]
+	Transfers   ops.Fact[[]ops.Transfer]
+	Maintenance ops.Fact[Window]
+	Plans       ops.Fact[[]ops.Plan]
+
+	Target      int    // major version asked for
+	Offered     []int  // majors known to be offered
+	NewPlan     string // plan of the follower
+	OwnDatabase ops.Endpoint
+	OneOffs     ops.OneOffPolicy
+
+	// Cutover: the survey is the one right before the fence. Only the checks
+	// that matter again then can block.
+	Cutover bool
+}
+
+// Window is a database's maintenance as the Data API tells it.
+type Window struct {
+	Status     string // "none", "pending", "preparing", "ready", "running", "completed"
+	RequiredBy time.Time
+}
+
+// Findings runs every check, in the order in which people should read them.
+func Findings(f Facts) []ops.Finding {
+	var all []ops.Finding
+	for _, check := range []func(Facts) []ops.Finding{
+		own, plan, role, status, version, followable, newPlan, size, maintenance, upgradeUnderWay,
+		asDatabase, otherApps, credentials, pooler, copies, followers, forks,
+		backup, releasePhase, releases, preboot, oneOffs, maintenanceMode, formation, bySQL,
+	} {
+		all = append(all, check(f)...)
+	}
+	return all
+}
+
+func found(number, title string, v ops.Verdict, evidence, fix string) []ops.Finding {
+	return []ops.Finding{{Check: number, Title: title, Verdict: v, Evidence: evidence, Fix: fix}}
+}
+
+// unknown is a check that could not look; severity is what it would have said
+// at its worst: unknown on a check that blocks, blocks.
+func unknown(number, title string, severity ops.Verdict, why string) []ops.Finding {
+	return []ops.Finding{{
+		Check: number, Title: title, Verdict: severity, Unknown: true,
+		Evidence: "unknown: " + why, Fix: "Try again; if it stays unknown, check the rights of the bot's Heroku account.",
+	}}
+}

@@ -1,0 +1,66 @@
+package ops
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Sentinels on which callers act.
+var (
+	// ErrNotFound: the thing does not exist or is not visible to this account.
+	ErrNotFound = errors.New("not found")
+	// ErrStale: a compare-and-set lost; somebody else saved the row first. Read again.
+	ErrStale = errors.New("changed by somebody else meanwhile")
+	// ErrActive: another run is already active for this database.
+	ErrActive = errors.New("another run is active for this database")
+	// ErrRefused: the other side understood and said no; nothing happened.
+	ErrRefused = errors.New("refused")
+	// ErrBusy: the other side asked to come back later; nothing happened.
+	ErrBusy = errors.New("busy")
+	// ErrUnknownOutcome: the answer was lost; the call may have taken effect.
+	ErrUnknownOutcome = errors.New("outcome unknown")
+)
+
+// CallError is the failure of one call to Heroku. It unwraps to one of
+// ErrNotFound, ErrRefused, ErrBusy or ErrUnknownOutcome, which say whether the
+// call can have taken effect. No field holds a secret.
+type CallError struct {
+	Call       string        // "create add-on", "GET /apps/orders"
+	Status     int           // HTTP status; 0 when no answer came
+	ID         string        // Heroku's error id, such as "rate_limit"
+	Message    string        // Heroku's words, redacted
+	RequestID  string        // Request-Id of the answer
+	RetryAfter time.Duration // for ErrBusy; 0 when not said
+	Kind       error         // one of the sentinels above
+}
+
+func (e *CallError) Error() string {
+	s := e.Call + ": "
+	if e.Message != "" {
+		s += e.Message
+	} else {
+		s += e.Kind.Error()
+	}
+	if e.Status != 0 {
+		s += fmt.Sprintf(" (HTTP %d", e.Status)
+		if e.ID != "" {
+			s += " " + e.ID
+		}
+		s += ")"
+	}
+	return s
+}
+
+func (e *CallError) Unwrap() error { return e.Kind }
+
+// UserError is something a person can put right. Its text is one or two
+// sentences that say what was wrong and what to do; it is shown as it is.
+type UserError struct{ Text string }
+
+func (e *UserError) Error() string { return e.Text }
+
+// Userf returns a UserError.
+func Userf(format string, args ...any) error {
+	return &UserError{Text: fmt.Sprintf(format, args...)}
+}

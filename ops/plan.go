@@ -1,0 +1,112 @@
+package ops
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Methods and modes of an upgrade.
+const (
+	MethodFollower  = "follower"
+	ModeMaintenance = "maintenance" // users see the maintenance page during the cutover
+)
+
+// OneOffPolicy says what the fence does with one-off and scheduler dynos.
+type OneOffPolicy string
+
+const (
+	OneOffWait OneOffPolicy = "wait" // the gate waits until none is left (default)
+	OneOffStop OneOffPolicy = "stop" // the fence stops them
+)
+
+// RunPlan is what a run will do, frozen at the survey. The digest of what
+// matters in it is what people approve.
+type RunPlan struct {
+	Method      string       `json:"method"`
+	Mode        string       `json:"mode"`
+	Apps        []PlanApp    `json:"apps"`
+	Old         Ref          `json:"old"`
+	OldPlan     string       `json:"old_plan"`
+	From        string       `json:"from"` // "15"
+	FromMinor   string       `json:"from_minor"`
+	To          string       `json:"to"` // "17"
+	NewName     string       `json:"new_name"`
+	NewPlan     string       `json:"new_plan"`
+	NewAlias    string       `json:"new_alias"` // attachment name of the follower on the billing app
+	OldAlias    string       `json:"old_alias"` // second attachment of the old database; "" when it has one already
+	BillingApp  Ref          `json:"billing_app"`
+	OneOffs     OneOffPolicy `json:"one_offs"`
+	Bytes       int64        `json:"bytes"`
+	Cents       int          `json:"cents"`     // price of the new database a month
+	OldCents    int          `json:"old_cents"` // price of the old one a month
+	Forecast    Forecast     `json:"forecast"`
+	NeedsBackup bool         `json:"needs_backup"`
+	BackupWhy   string       `json:"backup_why"`
+}
+
+// PlanApp is one app that the run fences and switches.
+type PlanApp struct {
+	Ref
+	Attachments  []PlanAttachment `json:"attachments"`
+	ReleasePhase bool             `json:"release_phase"`
+	HealthURL    string           `json:"health_url"`
+}
+
+// PlanAttachment is one name that the promote will move.
+type PlanAttachment struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Namespace string `json:"namespace,omitempty"`
+}
+
+// Forecast is how long the parts are expected to take. It is not promised.
+type Forecast struct {
+	Provision time.Duration `json:"provision"`
+	CatchUp   time.Duration `json:"catch_up"`
+	Upgrade   time.Duration `json:"upgrade"`
+	Outage    time.Duration `json:"outage"` // fence to unfence
+	Limit     time.Duration `json:"limit"`  // of the outage; past it the run goes back by itself
+	Why       string        `json:"why"`
+}
+
+// Digest names what an approval is about: apps, add-on ids, method, version,
+// plan, mode, attachments, one-off policy and the block and acknowledge
+// verdicts; never sizes, lag or times. followerID is "" before it exists.
+func (p RunPlan) Digest(followerID string, findings []Finding) string {
+	type app struct {
+		ID          string
+		Attachments []string
+	}
+	var apps []app
+	for _, a := range p.Apps {
+		x := app{ID: a.ID}
+		for _, t := range a.Attachments {
+			x.Attachments = append(x.Attachments, t.ID+" "+t.Name+" "+t.Namespace)
+		}
+		slices.Sort(x.Attachments)
+		apps = append(apps, x)
+	}
+	slices.SortFunc(apps, func(a, b app) int { return strings.Compare(a.ID, b.ID) })
+	var verdicts []string
+	for _, f := range findings {
+		if f.Verdict == Block || f.Verdict == Acknowledge {
+			verdicts = append(verdicts, f.Check+" "+string(f.Verdict)+" "+f.Title)
+		}
+	}
+	slices.Sort(verdicts)
+	b, err := json.Marshal(struct {
+		Method, Mode, Old, Follower, To, Plan string
+		OneOffs                               OneOffPolicy
+		Apps                                  []app
+		Verdicts                              []string
+	}{p.Method, p.Mode, p.Old.ID, followerID, p.To, p.NewPlan, p.OneOffs, apps, verdicts})
+	if err != nil {
+		panic("plan digest: " + err.Error()) // strings and slices of strings always encode
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,113 @@
+package upgrade
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+)
+
+// foreign compares the apps with the baseline and names every difference that
+// is not this run's own doing. unreadable says what could not be compared; that
+// is neither a change nor the absence of one.
+func foreign(run ops.Run, w World) (changes []string, unreadable string) {
+	for _, b := range run.Baseline.Apps {
+		f := w.Apps[b.ID]
+		for what, why := range map[string]string{
+			"app": unread(f.App), "formation": unread(f.Formation), "dynos": unread(f.Dynos),
+			"releases": unread(f.Releases), "attachments": unread(f.Attachments),
+		} {
+			if why != "" {
+				unreadable = fmt.Sprintf("the %s of %s (%s)", what, b.Name, why)
+			}
+		}
+		if unreadable != "" {
+			continue
+		}
+		changes = append(changes, foreignTo(run, b, f)...)
+	}
+	return changes, unreadable
+}
+
+func foreignTo(run ops.Run, b ops.BaselineApp, f AppFacts) []string {
+	var out []string
+	if !f.App.Value.Maintenance {
+		out = append(out, fmt.Sprintf("maintenance mode of %s was turned off", b.Name))
+	}
+	for _, p := range f.Formation.Value {
+		if p.Type != ops.ReleaseProcess && p.Quantity > 0 {
+			out = append(out, fmt.Sprintf("%s of %s was scaled to %d", p.Type, b.Name, p.Quantity))
+		}
+	}
+	for _, d := range f.Dynos.Value {
+		out = append(out, fmt.Sprintf("dyno %s of %s runs", d.Name, b.Name))
+	}
+	for _, r := range f.Releases.Value {
+		if r.Version > b.Release && !ours(run, r) {
+			out = append(out, fmt.Sprintf("release v%d of %s (%s)", r.Version, b.Name, r.Description))
+		}
+	}
+	return append(out, foreignAttachments(run, b, f.Attachments.Value)...)
+}
+
+// ours reports whether a release is one that this run's own switch makes.
+func ours(run ops.Run, r ops.Release) bool {
+	return strings.HasPrefix(r.Description, "Attach ") && strings.Contains(r.Description, run.Follower.Name) ||
+		strings.HasPrefix(r.Description, "Detach ") && strings.Contains(r.Description, run.Database.Name)
+}
+
+func foreignAttachments(run ops.Run, b ops.BaselineApp, now []ops.Attachment) []string {
+	var out []string
+	before := map[string]ops.Attachment{}
+	for _, a := range b.Attachments {
+		before[a.Name] = a
+	}
+	for _, a := range now {
+		was, known := before[a.Name]
+		delete(before, a.Name)
+		switch {
+		case !known:
+			out = append(out, fmt.Sprintf("%s was attached to %s", a.Name, b.Name))
+		case a.Addon.ID == was.Addon.ID && a.Namespace == was.Namespace:
+		case planned(run, b, a.Name) && a.Addon.ID == run.Follower.ID:
+		default:
+			out = append(out, fmt.Sprintf("%s of %s leads to %s now", a.Name, b.Name, a.Addon.Name))
+		}
+	}
+	for _, a := range b.Attachments {
+		if _, gone := before[a.Name]; gone {
+			out = append(out, fmt.Sprintf("%s was detached from %s", a.Name, b.Name))
+		}
+	}
+	return out
+}
+
+// planned reports whether the plan moves that name on that app.
+func planned(run ops.Run, b ops.BaselineApp, name string) bool {
+	for _, app := range run.Plan.Apps {
+		if app.ID != b.ID {
+			continue
+		}
+		for _, a := range app.Attachments {
+			if a.Name == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// undisturbed reports whether nothing foreign changed since the baseline; if
+// something did, the run goes back, if it cannot tell, it looks again.
+func (t *turn) undisturbed() bool {
+	changes, unreadable := foreign(t.run, t.w)
+	switch {
+	case len(changes) > 0:
+		t.back("somebody else changed something: %s", strings.Join(changes, "; "))
+		return false
+	case unreadable != "":
+		t.blind(unreadable, "needed before going on")
+		return false
+	}
+	return true
+}

@@ -1,0 +1,21 @@
+package upgrade
+
+import "time"
+
+// pollCutover is how long to wait between looks while users are kept out, after
+// waiting for waited: late by at most half a second and one per cent.
+func pollCutover(waited time.Duration) time.Duration {
+	return max(500*time.Millisecond, waited/100)
+}
+
+// pollOutside is how long to wait between looks at something expected to take
+// forecast, after waiting for waited: a tenth of the forecast at most, sooner
+// at first, between 2 s and 5 min.
+func pollOutside(waited, forecast time.Duration) time.Duration {
+	return min(max(min(forecast/10, waited/5), 2*time.Second), 5*time.Minute)
+}
+
+// pollSoak is how long to wait between samples of the old database.
+func pollSoak(soak time.Duration) time.Duration {
+	return min(max(soak/100, 2*time.Second), time.Hour)
+}

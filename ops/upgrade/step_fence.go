@@ -1,0 +1,141 @@
+package upgrade
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+)
+
+// fence: maintenance on for every app, then every process type to zero, then
+// no dyno at all.
+func fence(t *turn) {
+	for _, b := range t.run.Baseline.Apps {
+		f := t.w.Apps[b.ID]
+		if !f.App.Known || !f.Formation.Known || !f.Dynos.Known || !f.Releases.Known || !f.Attachments.Known {
+			t.blind(b.Name, firstWhy(f.App.Why, f.Formation.Why, f.Dynos.Why, f.Releases.Why, f.Attachments.Why))
+			return
+		}
+		for _, r := range f.Releases.Value {
+			if r.Version > b.Release {
+				t.back("release v%d of %s (%s) appeared", r.Version, b.Name, r.Description)
+				return
+			}
+		}
+		if changes := foreignAttachments(t.run, b, f.Attachments.Value); len(changes) > 0 {
+			t.back("somebody else changed something: %s", strings.Join(changes, "; "))
+			return
+		}
+	}
+	for _, b := range t.run.Baseline.Apps {
+		if !t.w.Apps[b.ID].App.Value.Maintenance {
+			t.must(ops.Act{Kind: ops.ActMaintenance, Target: b.Name, App: b.Name, Args: map[string]string{"on": "true"}}, "Turning maintenance mode on.")
+			return
+		}
+		t.seen(ops.ActMaintenance, b.Name)
+	}
+	for _, b := range t.run.Baseline.Apps {
+		if stop := running(t.w.Apps[b.ID].Formation.Value); len(stop) > 0 {
+			t.must(scale(b, stop), "Stopping the dynos.")
+			return
+		}
+		t.seen(ops.ActScale, b.Name)
+	}
+	for _, b := range t.run.Baseline.Apps {
+		if dynos := t.w.Apps[b.ID].Dynos.Value; len(dynos) > 0 {
+			t.stopDynos(b, dynos)
+			return
+		}
+	}
+	t.run.Proof.FenceProven = t.now
+	t.done("Writers stopped: maintenance is on and no dyno runs.")
+	t.to(ops.StepCatchUpExact, "no dyno runs")
+}
+
+// must chooses an act without which the cutover cannot go on; refused, it goes back.
+func (t *turn) must(a ops.Act, next string) {
+	if refusal := t.try(a, next); refusal != "" {
+		t.back("Heroku refused (%s)", refusal)
+	}
+}
+
+// running returns the process types that are to be scaled to zero.
+func running(formation []ops.Process) []ops.Process {
+	var out []ops.Process
+	for _, p := range formation {
+		if p.Type != ops.ReleaseProcess && p.Quantity > 0 {
+			out = append(out, ops.Process{Type: p.Type, Quantity: 0, Size: p.Size})
+		}
+	}
+	return out
+}
+
+func scale(app ops.BaselineApp, to []ops.Process) ops.Act {
+	b, err := json.Marshal(to)
+	if err != nil {
+		panic("encode formation: " + err.Error()) // strings and numbers always encode
+	}
+	return ops.Act{Kind: ops.ActScale, Target: app.Name, App: app.Name, Args: map[string]string{"formation": string(b)}}
+}
+
+// stopDynos waits for dynos to end. Those of the formation end by themselves
+// within Heroku's 30 seconds; a one-off is stopped if the policy says so.
+func (t *turn) stopDynos(b ops.BaselineApp, dynos []ops.Dyno) {
+	types := map[string]bool{}
+	for _, p := range b.Formation {
+		types[p.Type] = true
+	}
+	waited := t.now.Sub(t.run.StepSince)
+	var names []string
+	for _, d := range dynos {
+		names = append(names, d.Name)
+		if !types[d.Type] && t.run.Plan.OneOffs == ops.OneOffStop {
+			t.must(ops.Act{Kind: ops.ActStopDyno, Target: d.Name, App: b.Name, Args: map[string]string{"dyno": d.Name}}, "Stopping "+d.Name+".")
+			return
+		}
+	}
+	if waited > 90*time.Second {
+		t.back("dynos of %s still run after %s: %s", b.Name, ops.FormatDuration(waited), strings.Join(names, ", "))
+		return
+	}
+	t.wait(pollCutover(waited), "Waiting for the dynos to end: %s.", strings.Join(names, ", "))
+}
+
+// ExactReads and ExactSpan are how lag zero is proven behind the fence.
+const (
+	ExactReads = 3
+	ExactSpan  = 6 * time.Second
+)
+
+// catchUpExact: lag zero in three reads over at least six seconds, with nothing
+// running and nothing foreign.
+func catchUpExact(t *turn) {
+	if !t.undisturbed() {
+		return
+	}
+	behind, ok := t.lag()
+	if !ok {
+		return
+	}
+	waited := t.now.Sub(t.run.StepSince)
+	if behind != 0 {
+		t.run.Exact = ops.Exact{}
+		t.wait(pollCutover(waited), "Waiting for lag zero; %d commits behind.", behind)
+		return
+	}
+	if t.run.Exact.Reads == 0 {
+		t.run.Exact.Since = t.now
+	}
+	t.run.Exact.Reads++
+	t.run.Exact.Last = t.now
+	proving := t.now.Sub(t.run.Exact.Since)
+	if t.run.Exact.Reads < ExactReads || proving < ExactSpan {
+		t.wait(min(max(ExactSpan-proving, 100*time.Millisecond), 3*time.Second), "Lag is zero; making sure (%d of %d reads).", min(t.run.Exact.Reads, ExactReads), ExactReads)
+		return
+	}
+	t.run.Proof.LagZeroAt = t.now
+	t.run.Proof.ProvingTook = proving
+	t.done("Nothing is missing: lag zero in %d reads over %s.", t.run.Exact.Reads, ops.FormatDuration(proving))
+	t.to(ops.StepUpgrade, "lag zero in %d reads", t.run.Exact.Reads)
+}

@@ -1,0 +1,154 @@
+package upgrade
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+	"github.com/pgupgrade/pgupgrade/ops/check"
+)
+
+// SlackFresh is how recently Slack must have taken a post before users are kept out.
+const SlackFresh = 60 * time.Second
+
+// gateCutover asks, and acts on a yes only when everything is fresh and quiet.
+func gateCutover(t *turn) {
+	behind, ok := t.lag()
+	if !ok || !t.awaitBackup() {
+		return
+	}
+	if !t.w.Survey.Known {
+		t.blind("the checks before the cutover", t.w.Survey.Why)
+		return
+	}
+	fresh := t.w.Survey.Value
+	if fresh.Plan == nil {
+		t.blind("the checks before the cutover", "no plan could be made")
+		return
+	}
+	if blocks := ops.With(fresh.Findings, ops.Block); len(blocks) > 0 {
+		t.blocked(blocks)
+		return
+	}
+	t.run.Findings = fresh.Findings
+	t.run.Plan.Apps = fresh.Plan.Apps
+	digest := t.run.Plan.Digest(t.run.Follower.ID, fresh.Findings)
+	if t.run.Asked == nil || t.run.Asked.Digest != digest {
+		again := ""
+		if t.run.Asked != nil {
+			again = "The checks or the attachments have changed, so an earlier approval no longer counts. "
+		}
+		t.ask(ops.GateCutover, digest, "%sMay the cutover begin? `%s` will be in maintenance for about %s.", again, t.run.App.Name, ops.FormatDuration(t.run.Plan.Forecast.Outage))
+		return
+	}
+	d, answered := ops.LatestDecision(t.w.Decisions, ops.GateCutover, digest, t.run.Asked.At, t.now)
+	switch {
+	case !answered:
+		t.run.Asked = &ops.Ask{Gate: t.run.Asked.Gate, Digest: digest, At: t.run.Asked.At, Last: t.run.Asked.Last}
+		t.wait(pollOutside(t.now.Sub(t.run.Asked.At), 5*time.Minute), "Waiting for an approver to answer.")
+	case !d.Yes:
+		t.back("the cutover was declined by %s", d.Actor.Mention())
+	default:
+		if why := t.unready(behind, d); why != "" {
+			t.hold(why)
+			return
+		}
+		t.beginFence(d)
+	}
+}
+
+// blocked waits while something blocks, and says so once.
+func (t *turn) blocked(blocks []ops.Finding) {
+	text := "The cutover cannot be approved yet: " + blocking(blocks)
+	if t.run.Next != text {
+		t.say(ops.EventWarning, "%s", text)
+	}
+	t.run.Asked = nil
+	t.wait(30*time.Second, "%s", text)
+}
+
+// hold keeps a given yes waiting for something that passes, and says so once.
+func (t *turn) hold(why string) {
+	if t.run.Asked.Blocked != why {
+		t.say(ops.EventNote, "Approved; waiting: %s.", why)
+	}
+	ask := *t.run.Asked
+	ask.Blocked = why
+	t.run.Asked = &ask
+	t.wait(2*time.Second, "Approved; waiting: %s.", why)
+}
+
+// unready says what must pass before the fence, or "".
+func (t *turn) unready(behind int, d ops.Decision) string {
+	for _, app := range t.run.Plan.Apps {
+		f := t.w.Apps[app.ID]
+		for what, why := range map[string]string{
+			"app": unread(f.App), "formation": unread(f.Formation), "dynos": unread(f.Dynos),
+			"releases": unread(f.Releases), "attachments": unread(f.Attachments),
+		} {
+			if why != "" {
+				return fmt.Sprintf("the %s of %s cannot be read (%s)", what, app.Name, why)
+			}
+		}
+		if names := check.OneOffs(f.Dynos.Value, f.Formation.Value); len(names) > 0 && t.run.Plan.OneOffs != ops.OneOffStop {
+			return fmt.Sprintf("one-off dynos run on %s (%s)", app.Name, strings.Join(names, ", "))
+		}
+		if why := check.Deploying(f.Releases.Value, f.Builds); why != "" {
+			return why + " on " + app.Name
+		}
+	}
+	if behind > CaughtUp {
+		return fmt.Sprintf("the follower is %d commits behind", behind)
+	}
+	// Whoever approves at a terminal does so because Slack is away, and watches there.
+	if d.How != ops.ByTerminal && (t.w.SlackAt.IsZero() || t.now.Sub(t.w.SlackAt) > SlackFresh) {
+		return "Slack has not taken a message from me within the last minute, so nobody could follow the cutover"
+	}
+	return ""
+}
+
+func unread[T any](f ops.Fact[T]) string {
+	if f.Known {
+		return ""
+	}
+	return firstWhy(f.Why)
+}
+
+// beginFence records the baseline and posts how to undo the fence by hand,
+// before anything is touched.
+func (t *turn) beginFence(d ops.Decision) {
+	b := &ops.Baseline{At: t.now}
+	var undo []string
+	for _, app := range t.run.Plan.Apps {
+		f := t.w.Apps[app.ID]
+		b.Apps = append(b.Apps, ops.BaselineApp{
+			Ref: app.Ref, Maintenance: f.App.Value.Maintenance, Formation: f.Formation.Value,
+			Release: newest(f.Releases.Value).Version, Attachments: f.Attachments.Value, Health: f.Health.Value,
+		})
+		undo = append(undo, undoCommands(b.Apps[len(b.Apps)-1])...)
+	}
+	t.run.Baseline = b
+	t.run.Outage.From = t.now
+	t.run.Outage.Limit = t.now.Add(t.run.Plan.Forecast.Limit)
+	t.run.Asked = nil
+	t.to(ops.StepFence, "approved by %s", d.Actor.Mention())
+	t.say(ops.EventUndo, "%s", strings.Join(undo, "\n"))
+}
+
+func undoCommands(app ops.BaselineApp) []string {
+	var scale []string
+	for _, p := range app.Formation {
+		if p.Type != ops.ReleaseProcess && p.Quantity > 0 {
+			scale = append(scale, fmt.Sprintf("%s=%d", p.Type, p.Quantity))
+		}
+	}
+	var out []string
+	if len(scale) > 0 {
+		out = append(out, fmt.Sprintf("heroku ps:scale %s -a %s", strings.Join(scale, " "), app.Name))
+	}
+	if !app.Maintenance {
+		out = append(out, "heroku maintenance:off -a "+app.Name)
+	}
+	return out
+}

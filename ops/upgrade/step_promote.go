@@ -1,0 +1,192 @@
+package upgrade
+
+import (
+	"strings"
+	"time"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+)
+
+// promote replaces each planned name on each app, then waits until every app's
+// current release has the new host and its Attach release succeeded.
+func promote(t *turn) {
+	for _, app := range t.run.Plan.Apps {
+		f := t.w.Apps[app.ID]
+		if !f.Attachments.Known {
+			t.blind("the attachments of "+app.Name, f.Attachments.Why)
+			return
+		}
+		for _, name := range app.Attachments {
+			a, ok := attached(f.Attachments.Value, name.Name)
+			if ok && a.Addon.ID == t.run.Follower.ID {
+				t.seen(ops.ActPromote, target(app, name))
+				continue
+			}
+			t.replace(app, name)
+			return
+		}
+	}
+	for _, app := range t.run.Plan.Apps {
+		if !t.released(app) {
+			return
+		}
+	}
+	t.run.Proof.PromotedAt = t.now
+	t.done("Promoted: `DATABASE` of `%s` is `%s` now.", t.run.App.Name, t.run.Follower.Name)
+	t.to(ops.StepUnfence, "every app uses the new database")
+}
+
+func target(app ops.PlanApp, name ops.PlanAttachment) string { return app.Name + " " + name.Name }
+
+func attached(all []ops.Attachment, name string) (ops.Attachment, bool) {
+	for _, a := range all {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return ops.Attachment{}, false
+}
+
+// replace is the last look before the switch, and the switch.
+func (t *turn) replace(app ops.PlanApp, name ops.PlanAttachment) {
+	sent := switched(t.run, t.w)
+	changes, unreadable := foreign(t.run, t.w)
+	why, ok := promotable(t.run, t.w)
+	switch {
+	case unreadable != "":
+		t.blind(unreadable, "needed before the switch")
+		return
+	case !ok && why == "":
+		t.blind("the new database", firstWhy(t.w.New.Addon.Why, t.w.New.Info.Why, t.w.New.Upgrade.Why))
+		return
+	case len(changes) > 0:
+		why = "somebody else changed something: " + strings.Join(changes, "; ")
+	}
+	if why != "" && !sent {
+		t.back("%s", why)
+		return
+	}
+	if why != "" {
+		t.help("The switch of `%s` was begun and cannot go on: %s. The fence stays. `/pgupgrade retry %s` looks again.", app.Name, why, t.run.App.Name)
+		return
+	}
+	refusal := t.try(ops.Act{Kind: ops.ActPromote, Target: target(app, name), App: app.Name,
+		Args: map[string]string{"name": name.Name, "namespace": name.Namespace, "addon": t.run.Follower.ID}}, "Switching "+name.Name+" to the new database.")
+	if refusal == "" {
+		return
+	}
+	if len(t.run.Plan.Apps) == 1 && len(app.Attachments) == 1 {
+		t.back("Heroku refused to switch %s: %s", name.Name, refusal) // seen above: it still leads to the old one
+		return
+	}
+	t.help("Heroku refused to switch %s of `%s`: %s. The fence stays. `/pgupgrade retry %s` tries again.", name.Name, app.Name, refusal, t.run.App.Name)
+}
+
+// released reports whether the app's current release leads to the new database.
+func (t *turn) released(app ops.PlanApp) bool {
+	f, b := t.w.Apps[app.ID], baselineOf(t.run, app.ID)
+	if !f.Releases.Known || !t.w.New.Info.Known {
+		t.blind("the releases of "+app.Name, firstWhy(f.Releases.Why, t.w.New.Info.Why))
+		return false
+	}
+	waited := t.now.Sub(t.run.StepSince)
+	var attach ops.Release
+	for _, r := range f.Releases.Value {
+		if r.Version > b.Release && strings.HasPrefix(r.Description, "Attach ") && r.Version > attach.Version {
+			attach = r
+		}
+	}
+	if attach.Status == ops.ReleaseFailed || attach.Status == ops.ReleaseExpired {
+		// A later one, such as a person's `heroku releases:retry`, has the same
+		// config vars and is the last word.
+		for _, r := range f.Releases.Value {
+			if r.Version > attach.Version {
+				attach = r
+			}
+		}
+	}
+	switch attach.Status {
+	case ops.ReleaseFailed, ops.ReleaseExpired:
+		t.help("Release v%d of `%s` (%s) %s, so the app does not use the new database yet. The fence stays: no dyno runs. See `heroku releases:output v%d -a %s`, put it right, run `heroku releases:retry -a %s`, and `/pgupgrade retry %s` looks again.",
+			attach.Version, app.Name, attach.Description, attach.Status, attach.Version, app.Name, app.Name, t.run.App.Name)
+		return false
+	case ops.ReleasePending:
+		t.wait(pollCutover(waited), "Waiting for release v%d of %s (%s).", attach.Version, app.Name, attach.Description)
+		return false
+	}
+	if !f.Hosts.Known {
+		t.blind("the config vars of "+app.Name, f.Hosts.Why)
+		return false
+	}
+	for _, name := range app.Attachments {
+		if f.Hosts.Value[name.Name+"_URL"].Host != t.w.New.Info.Value.Endpoint.Host {
+			if waited > 5*time.Minute {
+				t.help("%s_URL of `%s` does not lead to the new database 5 minutes after the switch. The fence stays. `/pgupgrade retry %s` looks again.", name.Name, app.Name, t.run.App.Name)
+				return false
+			}
+			t.wait(pollCutover(waited), "Waiting until %s_URL of %s leads to the new database.", name.Name, app.Name)
+			return false
+		}
+	}
+	return true
+}
+
+func baselineOf(run ops.Run, app string) ops.BaselineApp {
+	b, _ := run.Baseline.App(app)
+	return b
+}
+
+// unfence lets the app back in, exactly as it was.
+func unfence(t *turn) {
+	if !t.restored() {
+		return
+	}
+	t.run.Outage.Until = t.now
+	t.done("`%s` is open again on PostgreSQL %s: formation and maintenance as before.", t.run.App.Name, t.run.Plan.To)
+	t.to(ops.StepVerifyApp, "as recorded")
+	outage := t.run.Outage.Until.Sub(t.run.Outage.From)
+	t.say(ops.EventOutage, "Downtime %s, forecast %s. %s of it were proof that nothing was missing.", ops.FormatDuration(outage),
+		ops.FormatDuration(t.run.Plan.Forecast.Outage), ops.FormatDuration(t.run.Proof.ProvingTook))
+}
+
+// restored brings formation and maintenance back to what was recorded, one call
+// at a time, and reports when both were seen so. Process types that somebody
+// scaled meanwhile are left alone.
+func (t *turn) restored() bool {
+	for _, b := range t.run.Baseline.Apps {
+		f := t.w.Apps[b.ID]
+		if !f.App.Known || !f.Formation.Known {
+			t.blind(b.Name, firstWhy(f.App.Why, f.Formation.Why))
+			return false
+		}
+		now := map[string]int{}
+		for _, p := range f.Formation.Value {
+			now[p.Type] = p.Quantity
+		}
+		var up []ops.Process
+		for _, p := range b.Formation {
+			if p.Type != ops.ReleaseProcess && p.Quantity > 0 && now[p.Type] == 0 {
+				up = append(up, p)
+			}
+		}
+		if len(up) > 0 {
+			t.lift(scale(b, up), "Starting the dynos again.", b)
+			return false
+		}
+		t.seen(ops.ActScale, b.Name)
+		if f.App.Value.Maintenance && !b.Maintenance {
+			t.lift(ops.Act{Kind: ops.ActMaintenance, Target: b.Name, App: b.Name, Args: map[string]string{"on": "false"}}, "Turning maintenance mode off.", b)
+			return false
+		}
+		t.seen(ops.ActMaintenance, b.Name)
+	}
+	return true
+}
+
+// lift chooses an act of the unfence. A refusal leaves users outside, so people
+// are called, with the commands that do it by hand.
+func (t *turn) lift(a ops.Act, next string, b ops.BaselineApp) {
+	if refusal := t.try(a, next); refusal != "" {
+		t.help("Heroku refused to open `%s` again: %s. By hand: `%s`. Then `/pgupgrade retry %s`.", b.Name, refusal, strings.Join(undoCommands(b), "` and `"), t.run.App.Name)
+	}
+}

@@ -1,0 +1,95 @@
+package upgrade
+
+import (
+	"time"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+)
+
+// World is the facts of one look. A fact that was not needed or could not be
+// read is unknown, which is not "no".
+type World struct {
+	// Rows.
+	Decisions []ops.Decision // oldest first
+	Acts      []ops.Act      // oldest first
+	SlackAt   time.Time      // when Slack last took a post; zero: never or not known
+	SoakFor   time.Duration  // configured
+
+	// Looks.
+	Survey ops.Fact[ops.Survey]
+	Apps   map[string]AppFacts // by app id
+	Old    DatabaseFacts
+	New    DatabaseFacts
+	Backup ops.Fact[Found[ops.Transfer]]
+}
+
+// Found is the answer to "does it exist, and what is it".
+type Found[T any] struct {
+	Value  T
+	Exists bool
+}
+
+// AppFacts is one app as it was seen.
+type AppFacts struct {
+	App         ops.Fact[ops.App]
+	Formation   ops.Fact[[]ops.Process]
+	Dynos       ops.Fact[[]ops.Dyno]
+	Releases    ops.Fact[[]ops.Release] // newest first
+	Builds      ops.Fact[[]ops.Build]
+	Attachments ops.Fact[[]ops.Attachment]
+	// Hosts is where the config vars of the current release lead to.
+	Hosts  ops.Fact[map[string]ops.Endpoint]
+	Health ops.Fact[ops.Health]
+}
+
+// DatabaseFacts is one database as it was seen.
+type DatabaseFacts struct {
+	Addon       ops.Fact[Found[ops.Addon]]
+	Info        ops.Fact[ops.Database]
+	Wait        ops.Fact[ops.Wait]
+	Upgrade     ops.Fact[ops.Wait]
+	Attachments ops.Fact[[]ops.Attachment] // on every app
+}
+
+func (w World) acts(kind ops.ActKind) []ops.Act {
+	var out []ops.Act
+	for _, a := range w.Acts {
+		if a.Kind == kind {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// sent returns the newest act of that kind that may have taken effect.
+func (w World) sent(kind ops.ActKind, step ops.Step) (ops.Act, bool) {
+	all := w.acts(kind)
+	for i := len(all) - 1; i >= 0; i-- {
+		if a := all[i]; (step == "" || a.Step == step) && a.Outcome != ops.OutcomeRefused && a.Outcome != ops.OutcomeBusy {
+			return a, true
+		}
+	}
+	return ops.Act{}, false
+}
+
+// last returns the newest act of that kind at that step, whatever came of it.
+func (w World) last(kind ops.ActKind, step ops.Step, target string) (ops.Act, bool) {
+	all := w.acts(kind)
+	for i := len(all) - 1; i >= 0; i-- {
+		if a := all[i]; a.Step == step && (target == "" || a.Target == target) {
+			return a, true
+		}
+	}
+	return ops.Act{}, false
+}
+
+// order returns the newest order of that kind given after since.
+func (w World) order(gate ops.Gate, since, now time.Time) (ops.Decision, bool) {
+	for i := len(w.Decisions) - 1; i >= 0; i-- {
+		d := w.Decisions[i]
+		if d.Gate == gate && d.At.After(since) && (d.Expires.IsZero() || now.Before(d.Expires)) {
+			return d, true
+		}
+	}
+	return ops.Decision{}, false
+}
