@@ -1,0 +1,301 @@
+package bot
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+)
+
+// Verb is the first word of a command.
+type Verb string
+
+// The commands.
+const (
+	VerbStart   Verb = "start"
+	VerbCheck   Verb = "check"
+	VerbStatus  Verb = "status"
+	VerbCancel  Verb = "cancel"
+	VerbRetry   Verb = "retry"
+	VerbDestroy Verb = "destroy"
+	VerbSnooze  Verb = "snooze"
+	VerbHistory Verb = "history"
+	VerbExtend  Verb = "extend"
+	VerbHelp    Verb = "help"
+)
+
+// Command is what somebody typed after /pgupgrade, understood.
+type Command struct {
+	Verb   Verb
+	App    string // "" where it may be left out
+	To     int    // 0: not said
+	Plan   string
+	DB     string
+	Days   int    // of a snooze
+	Reason string // of a snooze
+}
+
+// Request is the part of a start or check that the service wants.
+func (c Command) Request() ops.Request {
+	return ops.Request{To: c.To, Plan: c.Plan, Database: c.DB}
+}
+
+// ReadOnly reports whether the command changes nothing.
+func (c Command) ReadOnly() bool {
+	switch c.Verb {
+	case VerbCheck, VerbStatus, VerbHistory, VerbHelp:
+		return true
+	}
+	return false
+}
+
+// usage of each command, and what it does in a few words.
+var usage = []struct {
+	verb  Verb
+	words string
+	does  string
+}{
+	{VerbStart, "start APP [to VERSION] [plan PLAN] [database NAME]", "upgrade the app's database with a follower; asks before anything is paid for or stopped"},
+	{VerbCheck, "check APP [to VERSION] [plan PLAN] [database NAME]", "look at the app and say what would happen; changes nothing"},
+	{VerbStatus, "status [APP]", "what is under way"},
+	{VerbCancel, "cancel APP", "stop the upgrade and go back"},
+	{VerbExtend, "extend APP", "give a cutover that comes near its limit 10 min more"},
+	{VerbRetry, "retry APP", "look again at a step that asked for help"},
+	{VerbDestroy, "destroy APP", "destroy the old database, after typing the app's name"},
+	{VerbSnooze, "snooze APP DAYS REASON", "no reminder about the old database for so many days"},
+	{VerbHistory, "history [APP]", "past and present upgrades"},
+	{VerbHelp, "help", "this list"},
+}
+
+func usageOf(v Verb) string {
+	for _, u := range usage {
+		if u.verb == v {
+			return "`/pgupgrade " + u.words + "`"
+		}
+	}
+	return "`/pgupgrade help`"
+}
+
+// later answers words that are part of the picture but not of this version.
+var later = map[string]string{
+	"rollback": "Going back after the switch by command is not available in this version. The *Not good* button on the upgrade shows the exact `heroku` commands that go back by hand.",
+	"set":      "Settings for single apps are not available in this version; the bot's environment variables hold for all apps.",
+	"approve":  "Approving happens with the button on the upgrade's message, so that what is approved has been read. `/pgupgrade status APP` links to it.",
+}
+
+// Parse understands what was typed after the command's name. Its errors are
+// ops.UserErrors: they say what was not understood and how it is written, and
+// nothing was done.
+func Parse(text string) (Command, error) {
+	words := clean(text)
+	if len(words) == 0 {
+		return Command{Verb: VerbHelp}, nil
+	}
+	first := strings.ToLower(words[0])
+	if say, ok := later[first]; ok {
+		return Command{}, ops.Userf("%s Nothing was done.", say)
+	}
+	c := Command{Verb: Verb(first)}
+	rest := words[1:]
+	switch c.Verb {
+	case VerbHelp:
+		return c, nil
+	case VerbStatus, VerbHistory:
+		if len(rest) > 1 {
+			return Command{}, wrong(c.Verb, "I do not understand %s.", quote(rest[1]))
+		}
+		err := c.takeApp(rest, false)
+		return c, err
+	case VerbCancel, VerbRetry, VerbDestroy, VerbExtend:
+		if len(rest) > 1 {
+			return Command{}, wrong(c.Verb, "I do not understand %s.", quote(rest[1]))
+		}
+		err := c.takeApp(rest, true)
+		return c, err
+	case VerbSnooze:
+		err := c.takeSnooze(rest)
+		return c, err
+	case VerbStart, VerbCheck:
+		if err := c.takeApp(rest, true); err != nil {
+			return Command{}, err
+		}
+		err := c.takeOptions(rest[1:])
+		return c, err
+	}
+	near := nearest(first, verbs())
+	if near == "" {
+		return Command{}, ops.Userf("I do not know %s. `/pgupgrade help` shows what I know. Nothing was done.", quote(words[0]))
+	}
+	return Command{}, ops.Userf("I do not know %s. Did you mean *%s*? %s Nothing was done.", quote(words[0]), near, usageOf(Verb(near)))
+}
+
+func verbs() []string {
+	var all []string
+	for _, u := range usage {
+		all = append(all, string(u.verb))
+	}
+	return all
+}
+
+func wrong(v Verb, format string, args ...any) error {
+	return ops.Userf("%s It is written %s. Nothing was done.", fmt.Sprintf(format, args...), usageOf(v))
+}
+
+func quote(s string) string { return "“" + cut(s, 60) + "”" }
+
+// appName is Heroku's rule for names of apps (devcenter.heroku.com/articles/platform-api-reference#app).
+var appName = regexp.MustCompile(`^[a-z][a-z0-9-]{1,28}[a-z0-9]$`)
+
+func (c *Command) takeApp(words []string, needed bool) error {
+	if len(words) == 0 {
+		if needed {
+			return wrong(c.Verb, "Which app?")
+		}
+		return nil
+	}
+	app := strings.ToLower(words[0])
+	if !appName.MatchString(app) {
+		return wrong(c.Verb, "%s is not the name of an app.", quote(words[0]))
+	}
+	c.App = app
+	return nil
+}
+
+// argument is Heroku's spelling of plans, add-ons and attachments.
+var argument = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_:-]{0,255}$`)
+
+func (c *Command) takeOptions(words []string) error {
+	seen := map[string]bool{}
+	for i := 0; i < len(words); i++ {
+		word := strings.ToLower(words[i])
+		switch word {
+		case "read-only", "readonly":
+			return ops.Userf("Read-only cutovers are not available in this version: during the cutover users see the maintenance page. Nothing was done.")
+		case "at":
+			return ops.Userf("Starting at a set time is not available in this version: start now, and approve the cutover when the time is right. Nothing was done.")
+		case "to", "plan", "database":
+		default:
+			if near := nearest(word, []string{"to", "plan", "database"}); near != "" {
+				return wrong(c.Verb, "I do not understand %s; did you mean *%s*?", quote(words[i]), near)
+			}
+			return wrong(c.Verb, "I do not understand %s.", quote(words[i]))
+		}
+		if seen[word] {
+			return wrong(c.Verb, "*%s* is there twice.", word)
+		}
+		seen[word] = true
+		if i++; i == len(words) {
+			return wrong(c.Verb, "*%s* needs a word after it.", word)
+		}
+		value := words[i]
+		switch {
+		case word == "to":
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 10 || n > 99 {
+				return wrong(c.Verb, "%s is not a major version of PostgreSQL, such as 17.", quote(value))
+			}
+			c.To = n
+		case !argument.MatchString(value):
+			return wrong(c.Verb, "%s is not the name of a %s.", quote(value), word)
+		case word == "plan":
+			c.Plan = strings.ToLower(value)
+		default:
+			c.DB = value
+		}
+	}
+	return nil
+}
+
+func (c *Command) takeSnooze(words []string) error {
+	if err := c.takeApp(words, true); err != nil {
+		return err
+	}
+	if len(words) < 2 {
+		return wrong(c.Verb, "For how many days, and why?")
+	}
+	n, err := strconv.Atoi(words[1])
+	if err != nil || n < 1 || n > 30 {
+		return wrong(c.Verb, "%s is not a number of days from 1 to 30.", quote(words[1]))
+	}
+	rest := words[2:]
+	if len(rest) > 0 && (strings.EqualFold(rest[0], "days") || strings.EqualFold(rest[0], "day")) {
+		rest = rest[1:]
+	}
+	if len(rest) == 0 {
+		return wrong(c.Verb, "Why? Others should know.")
+	}
+	c.Days, c.Reason = n, strings.Join(rest, " ")
+	return nil
+}
+
+// link is how Slack sends what it took for an address: <http://orders|orders>.
+var link = regexp.MustCompile(`<(?:[a-z]+://|mailto:)([^|>\s]*)(?:\|([^>]*))?>`)
+
+// clean splits a text into words, without what phones and Slack put around
+// them: links, quotes, backquotes, commas.
+func clean(text string) []string {
+	text = link.ReplaceAllStringFunc(text, func(s string) string {
+		m := link.FindStringSubmatch(s)
+		if m[2] != "" {
+			return m[2]
+		}
+		return strings.TrimSuffix(m[1], "/")
+	})
+	text = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(text)
+	var out []string
+	for _, w := range strings.Fields(text) {
+		if w = strings.Trim(w, "`'\"“”‘’«»*,;"); w != "" {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// nearest returns the word that was probably meant, or "" when none is near.
+func nearest(word string, among []string) string {
+	best, least := "", 3
+	if len(word) < 4 {
+		least = 2
+	}
+	for _, w := range among {
+		if d := distance(cut(word, 20), w); d < least {
+			best, least = w, d
+		}
+	}
+	if best == "" && len(word) >= 3 {
+		if i := slices.IndexFunc(among, func(w string) bool { return strings.HasPrefix(w, word) }); i >= 0 {
+			return among[i]
+		}
+	}
+	return best
+}
+
+// distance is how many letters must be put in, left out, changed or swapped
+// with their neighbour to make b of a.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	d := make([][]int, len(x)+1)
+	for i := range d {
+		d[i] = make([]int, len(y)+1)
+		d[i][0] = i
+	}
+	for j := range d[0] {
+		d[0][j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		for j := 1; j <= len(y); j++ {
+			change := 1
+			if x[i-1] == y[j-1] {
+				change = 0
+			}
+			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+change)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
+			}
+		}
+	}
+	return d[len(x)][len(y)]
+}

@@ -1,0 +1,143 @@
+package bot
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+)
+
+func TestParse(t *testing.T) {
+	tests := []struct {
+		text string
+		want Command
+	}{
+		{"", Command{Verb: VerbHelp}},
+		{"  help ", Command{Verb: VerbHelp}},
+		{"start orders", Command{Verb: VerbStart, App: "orders"}},
+		{"START Orders", Command{Verb: VerbStart, App: "orders"}},
+		{"start orders to 17", Command{Verb: VerbStart, App: "orders", To: 17}},
+		{"start orders plan standard-2 to 16 database HEROKU_POSTGRESQL_PINK", Command{Verb: VerbStart, App: "orders", To: 16, Plan: "standard-2", DB: "HEROKU_POSTGRESQL_PINK"}},
+		{"start orders database postgresql-curved-12345", Command{Verb: VerbStart, App: "orders", DB: "postgresql-curved-12345"}},
+		{"start <http://orders|orders>", Command{Verb: VerbStart, App: "orders"}},
+		{"start <http://orders.com|orders>, to 17", Command{Verb: VerbStart, App: "orders", To: 17}},
+		{"start <https://orders/>", Command{Verb: VerbStart, App: "orders"}},
+		{"start `orders`", Command{Verb: VerbStart, App: "orders"}},
+		{"start “orders”,", Command{Verb: VerbStart, App: "orders"}},
+		{"check orders to 17", Command{Verb: VerbCheck, App: "orders", To: 17}},
+		{"status", Command{Verb: VerbStatus}},
+		{"status orders", Command{Verb: VerbStatus, App: "orders"}},
+		{"cancel orders", Command{Verb: VerbCancel, App: "orders"}},
+		{"retry orders", Command{Verb: VerbRetry, App: "orders"}},
+		{"destroy orders", Command{Verb: VerbDestroy, App: "orders"}},
+		{"history", Command{Verb: VerbHistory}},
+		{"history orders", Command{Verb: VerbHistory, App: "orders"}},
+		{"snooze orders 3 waiting for the report", Command{Verb: VerbSnooze, App: "orders", Days: 3, Reason: "waiting for the report"}},
+		{"snooze orders 3 days waiting", Command{Verb: VerbSnooze, App: "orders", Days: 3, Reason: "waiting"}},
+	}
+	for _, tt := range tests {
+		got, err := Parse(tt.text)
+		if err != nil {
+			t.Errorf("Parse(%q): %v", tt.text, err)
+			continue
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("Parse(%q): -want +got\n%s", tt.text, diff)
+		}
+	}
+}
+
+// TestParseRefuses: what is not understood gets the nearest word, its usage,
+// and nothing is done.
+func TestParseRefuses(t *testing.T) {
+	tests := []struct {
+		text string
+		says []string
+	}{
+		{"stratt orders", []string{"*start*", "start APP [to VERSION]"}},
+		{"strat orders", []string{"*start*"}},
+		{"upgrade orders", []string{"I do not know “upgrade”", "/pgupgrade help"}},
+		{"chek orders", []string{"*check*", "check APP"}},
+		{"destory orders", []string{"*destroy*"}},
+		{"canel orders", []string{"*cancel*"}},
+		{"xyzzy", []string{"/pgupgrade help"}},
+		{"start", []string{"Which app?", "start APP"}},
+		{"start -a", []string{"not the name of an app"}},
+		{"start orders, payments", []string{"I do not understand “payments”"}},
+		{"start orders too 17", []string{"did you mean *to*"}},
+		{"start orders to", []string{"*to* needs a word"}},
+		{"start orders to seventeen", []string{"not a major version"}},
+		{"start orders to 17 to 16", []string{"twice"}},
+		{"start orders read-only", []string{"not available in this version"}},
+		{"start orders at 22:00", []string{"not available in this version"}},
+		{"start orders plan $(rm)", []string{"not the name of a plan"}},
+		{"rollback orders", []string{"not available in this version", "by hand"}},
+		{"set orders soak 2d", []string{"not available in this version"}},
+		{"approve orders", []string{"button"}},
+		{"snooze orders", []string{"how many days"}},
+		{"snooze orders 99 because", []string{"1 to 30"}},
+		{"snooze orders 3", []string{"Why?"}},
+		{"cancel", []string{"Which app?"}},
+		{"cancel orders now", []string{"I do not understand “now”"}},
+		{"status <!channel>", []string{"not the name of an app"}},
+	}
+	for _, tt := range tests {
+		c, err := Parse(tt.text)
+		var user *ops.UserError
+		if !errors.As(err, &user) {
+			t.Errorf("Parse(%q) = %+v, %v; want a UserError", tt.text, c, err)
+			continue
+		}
+		for _, s := range append(tt.says, "Nothing was done.") {
+			if !strings.Contains(user.Text, s) {
+				t.Errorf("Parse(%q) says %q, without %q", tt.text, user.Text, s)
+			}
+		}
+	}
+}
+
+// FuzzParse: whatever is typed, a command is well formed or nothing is done.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"start orders to 17", "snooze a 3 x", "start <http://a|b>", "`", "start <>", "status &lt;!here&gt;", "\x00", "start orders plan p database D"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := Parse(text)
+		if err != nil {
+			var user *ops.UserError
+			if !errors.As(err, &user) || user.Text == "" {
+				t.Fatalf("Parse(%q): %v is not for people", text, err)
+			}
+			return
+		}
+		if c.App != "" && !appName.MatchString(c.App) {
+			t.Fatalf("Parse(%q) let the app %q through", text, c.App)
+		}
+		if c.App == "" && c.Verb != VerbHelp && c.Verb != VerbStatus && c.Verb != VerbHistory {
+			t.Fatalf("Parse(%q): %s without an app", text, c.Verb)
+		}
+		if c.To != 0 && (c.To < 10 || c.To > 99) || c.Verb == VerbSnooze && (c.Days < 1 || c.Days > 30 || c.Reason == "") {
+			t.Fatalf("Parse(%q) = %+v", text, c)
+		}
+	})
+}
+
+func TestText(t *testing.T) {
+	for got, want := range map[string]string{
+		prose("<@U123> said <!channel> & <http://evil|heroku>"): "<@U123> said &lt;!channel&gt; &amp; &lt;http://evil|heroku&gt;",
+		code("a`b<"):                            "`a'b&lt;`",
+		count(1204):                             "1,204",
+		count(7):                                "7",
+		count(1234567):                          "1,234,567",
+		cut("abcdef", 4):                        "abc…",
+		cutLines("ab\ncd\nef", 7):               "ab\n…",
+		mentionIDs([]string{"U123", "S9", "x"}): "<@U123> <!subteam^S9>",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

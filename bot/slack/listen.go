@@ -1,0 +1,232 @@
+package slack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	slackgo "github.com/slack-go/slack"
+	"github.com/slack-go/slack/socketmode"
+)
+
+// Handler takes what people do. Command and Action return at once and work on;
+// Submit returns within a second what becomes of the modal, nil to close it.
+type Handler interface {
+	Command(envelope string, c slackgo.SlashCommand)
+	Action(envelope string, cb slackgo.InteractionCallback, a slackgo.BlockAction)
+	Submit(envelope string, cb slackgo.InteractionCallback) *slackgo.ViewSubmissionResponse
+}
+
+// sockets is how many connections are kept open. With two, one that Slack
+// refreshes leaves no gap (slack-go drops the old one before it opens the new).
+const sockets = 2
+
+// Listen hands everything that people do to h, each envelope once, until ctx
+// ends (nil) or Slack refuses the app-level token (ErrAuth). Whatever else
+// happens to the connection, it tries again.
+func (k *Client) Listen(ctx context.Context, h Handler) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l := &listener{Client: k, h: h, seen: map[string]time.Time{}}
+	failed := make(chan error, sockets)
+	var wg sync.WaitGroup
+	for range sockets {
+		// Its own log would print addresses that hold a ticket.
+		socket := socketmode.New(k.api, socketmode.OptionLog(log.New(io.Discard, "", 0)))
+		wg.Go(func() { failed <- l.run(ctx, socket) })
+	}
+	err := <-failed
+	cancel()
+	wg.Wait()
+	return err
+}
+
+type listener struct {
+	*Client
+	h  Handler
+	mu sync.Mutex
+	// seen is every envelope of the last minutes: Slack may send one again, and
+	// through the other socket.
+	seen map[string]time.Time
+}
+
+func (l *listener) first(envelope string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if len(l.seen) > 500 {
+		for id, at := range l.seen {
+			if now.Sub(at) > 15*time.Minute {
+				delete(l.seen, id)
+			}
+		}
+	}
+	_, again := l.seen[envelope]
+	l.seen[envelope] = now
+	return !again
+}
+
+// run keeps one socket open.
+func (l *listener) run(ctx context.Context, socket *socketmode.Client) error {
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		for {
+			select {
+			case e := <-socket.Events:
+				l.take(ctx, socket, e)
+			case <-ended:
+				return
+			}
+		}
+	}()
+	for {
+		err := socket.RunContext(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err = kind(refusal(err)); errors.Is(err, ErrAuth) {
+			return fmt.Errorf("open a connection to Slack: %w", err)
+		}
+		l.log.WarnContext(ctx, "the connection to Slack ended; opening another", "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(5 * time.Second):
+		}
+	}
+}
+
+// refusal gives the bare error words that socketmode returns their type.
+func refusal(err error) error {
+	if err != nil && kinds[err.Error()] != nil {
+		return slackgo.SlackErrorResponse{Err: err.Error()}
+	}
+	return err
+}
+
+// take handles one event of a socket. It must not wait: a full queue stops the
+// socket's pings.
+func (l *listener) take(ctx context.Context, socket *socketmode.Client, e socketmode.Event) {
+	switch e.Type {
+	case socketmode.EventTypeConnected:
+		l.log.InfoContext(ctx, "connected to Slack")
+	case socketmode.EventTypeConnectionError:
+		if f, ok := e.Data.(*slackgo.ConnectionErrorEvent); ok {
+			l.log.WarnContext(ctx, "cannot connect to Slack; trying again", "attempt", f.Attempt, "in", f.Backoff, "err", f.ErrorObj)
+		}
+	case socketmode.EventTypeErrorBadMessage, socketmode.EventTypeErrorWriteFailed, socketmode.EventTypeIncomingError:
+		if ctx.Err() == nil {
+			l.log.WarnContext(ctx, "trouble on the connection to Slack", "type", e.Type)
+		}
+	case socketmode.EventTypeSlashCommand:
+		c, ok := e.Data.(slackgo.SlashCommand)
+		l.ack(ctx, socket, e, nil)
+		if ok && l.first(e.Request.EnvelopeID) {
+			l.h.Command(e.Request.EnvelopeID, c)
+		}
+	case socketmode.EventTypeInteractive:
+		cb, ok := e.Data.(slackgo.InteractionCallback)
+		if !ok {
+			l.ack(ctx, socket, e, nil)
+			return
+		}
+		l.interaction(ctx, socket, e, cb)
+	default:
+		if e.Request != nil && e.Request.EnvelopeID != "" {
+			l.ack(ctx, socket, e, nil)
+		}
+	}
+}
+
+func (l *listener) interaction(ctx context.Context, socket *socketmode.Client, e socketmode.Event, cb slackgo.InteractionCallback) {
+	id := e.Request.EnvelopeID
+	if cb.Type != slackgo.InteractionTypeViewSubmission {
+		l.ack(ctx, socket, e, nil)
+		if cb.Type == slackgo.InteractionTypeBlockActions && l.first(id) {
+			for _, a := range cb.ActionCallback.BlockActions {
+				l.h.Action(id, cb, *a)
+			}
+		}
+		return
+	}
+	if !l.first(id) {
+		l.ack(ctx, socket, e, nil)
+		return
+	}
+	go func() { // its answer takes up to a second
+		defer func() {
+			if r := recover(); r != nil {
+				l.log.ErrorContext(ctx, "a handler panicked", "panic", r)
+			}
+		}()
+		if r := l.h.Submit(id, cb); r != nil {
+			l.ack(ctx, socket, e, r)
+			return
+		}
+		l.ack(ctx, socket, e, nil)
+	}()
+}
+
+func (l *listener) ack(ctx context.Context, socket *socketmode.Client, e socketmode.Event, payload any) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := socket.AckCtx(ctx, e.Request.EnvelopeID, payload); err != nil {
+		l.log.WarnContext(ctx, "could not acknowledge to Slack", "err", err)
+	}
+}
+
+// slowOpen keeps apps.connections.open from being called in a storm: slack-go
+// reconnects without any delay when Slack ends a good connection at once, and
+// Slack allows about one a minute with some burst.
+type slowOpen struct {
+	next http.RoundTripper
+	mu   sync.Mutex
+	left float64
+	at   time.Time
+}
+
+const (
+	openBurst = 6.0
+	openEvery = 10 * time.Second
+)
+
+func (s *slowOpen) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.URL.Path, "/apps.connections.open") {
+		if err := s.wait(r.Context()); err != nil {
+			return nil, err
+		}
+	}
+	return s.next.RoundTrip(r)
+}
+
+func (s *slowOpen) wait(ctx context.Context) error {
+	s.mu.Lock()
+	now := time.Now()
+	if s.at.IsZero() {
+		s.left = openBurst
+	} else {
+		s.left = min(openBurst, s.left+now.Sub(s.at).Seconds()/openEvery.Seconds())
+	}
+	s.at = now
+	s.left = max(s.left-1, -2)
+	over := time.Duration(max(0, -s.left) * float64(openEvery))
+	s.mu.Unlock()
+	if over == 0 {
+		return nil
+	}
+	t := time.NewTimer(over)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,153 @@
+package bot
+
+import (
+	"fmt"
+	"strings"
+
+	slackgo "github.com/slack-go/slack"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+)
+
+// groups of findings, worst first.
+var groups = []struct {
+	verdict ops.Verdict
+	mark    string
+	one     string
+	many    string
+}{
+	{ops.Block, ":no_entry:", "1 thing blocks the upgrade", "%d things block the upgrade"},
+	{ops.Acknowledge, ":raised_hand:", "1 thing an approver must accept", "%d things an approver must accept"},
+	{ops.Warn, ":warning:", "1 warning", "%d warnings"},
+	{ops.Inform, ":information_source:", "Good to know", "Good to know"},
+}
+
+// findingLines are the findings by verdict, each with its evidence and what to
+// do about it; what passed is one line at the end.
+func findingLines(findings []ops.Finding) []string {
+	var out []string
+	for _, g := range groups {
+		some := ops.With(findings, g.verdict)
+		if len(some) == 0 {
+			continue
+		}
+		title := g.one
+		if len(some) > 1 {
+			title = g.many
+			if strings.Contains(title, "%d") {
+				title = fmt.Sprintf(title, len(some))
+			}
+		}
+		out = append(out, g.mark+" *"+title+"*")
+		for _, f := range some {
+			out = append(out, findingLine(f))
+		}
+	}
+	if passed := ops.With(findings, ops.Pass); len(passed) > 0 {
+		var titles []string
+		for _, f := range passed {
+			titles = append(titles, escape(cut(f.Title, 150)))
+		}
+		out = append(out, fmt.Sprintf(":white_check_mark: *%d %s passed:* %s.", len(passed), plural(len(passed), "check"), strings.Join(titles, "; ")))
+	}
+	return out
+}
+
+func findingLine(f ops.Finding) string {
+	s := "• *" + escape(cut(f.Title, 150)) + "* (" + escape(f.Check) + ")"
+	if f.Unknown {
+		s += " · could not look"
+	}
+	if f.Evidence != "" {
+		s += ": " + prose(cutLines(withoutUnknown(f.Evidence), 700))
+	}
+	if f.Fix != "" {
+		s += "\n      _What to do:_ " + prose(cutLines(f.Fix, 900))
+	}
+	return s
+}
+
+// withoutUnknown keeps "unknown: ..." from being said twice.
+func withoutUnknown(s string) string { return strings.TrimPrefix(s, "unknown: ") }
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
+// planLines say what the run will do, how long it takes, what it costs, and the
+// way back.
+func planLines(p *ops.RunPlan) []string {
+	if p == nil {
+		return []string{"No plan could be made."}
+	}
+	var names []string
+	for _, a := range p.Apps {
+		names = append(names, code(a.Name))
+	}
+	lines := []string{
+		fmt.Sprintf("*What:* %s (%s, %s) goes from PostgreSQL %s to %s: I create a follower %s (%s), upgrade it, and switch %s to it.",
+			code(p.Old.Name), escape(ops.ShortPlan(p.OldPlan)), ops.FormatBytes(p.Bytes), escape(orElse(p.FromMinor, p.From)), escape(p.To), code(p.NewName), escape(ops.ShortPlan(p.NewPlan)), strings.Join(names, ", ")),
+		"*Price:* " + price(p) + ". It ends when the old database is destroyed.",
+		fmt.Sprintf("*Time:* about %s to prepare, while the app stays open (creating the follower restarts its dynos once or twice). Then the cutover: about %s in which users see the maintenance page; past %s I go back by myself.",
+			roughly(p.Forecast.Provision+p.Forecast.CatchUp), ops.FormatDuration(p.Forecast.Outage), ops.FormatDuration(p.Forecast.Limit)),
+	}
+	backup := "one is taken beside the follower."
+	if !p.NeedsBackup {
+		backup = "none is taken: " + prose(p.BackupWhy) + "."
+	}
+	return append(lines, "*Backup:* "+backup,
+		"*Way back:* until the switch, the app just goes on with "+code(p.Old.Name)+", which is not changed. After it, the old database is kept until somebody destroys it.")
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// Findings is the answer to a check: what was found, and what a start would do.
+func Findings(s ops.Survey) View {
+	title := "Check of " + s.App.Name
+	if s.Plan != nil {
+		title += ": PostgreSQL " + s.Plan.From + " → " + s.Plan.To
+	}
+	lead, next := verdict(s.Findings), "`/pgupgrade start "+s.App.Name+"` begins. Nothing was changed by this check."
+	if ops.Worst(s.Findings) == ops.Block || s.Plan == nil {
+		next = "Put it right, then `/pgupgrade check " + s.App.Name + "` again. Nothing was changed by this check."
+	}
+	v := View{Blocks: []slackgo.Block{header(title), section(lead)}}
+	v.Blocks = append(v.Blocks, sections(findingLines(s.Findings))...)
+	lines := []string{}
+	if s.Plan != nil {
+		v.Blocks = append(v.Blocks, slackgo.NewDividerBlock())
+		lines = planLines(s.Plan)
+		v.Blocks = append(v.Blocks, sections(lines)...)
+	}
+	v.Blocks = append(v.Blocks, section("*Next:* "+next))
+	v.Text = escape(title) + ". " + unmark(lead) + "\n" + unmark(strings.Join(append(findingLines(s.Findings), lines...), "\n")) + "\nNext: " + next
+	return fit(v)
+}
+
+// verdict is the findings in one sentence.
+func verdict(findings []ops.Finding) string {
+	n := func(v ops.Verdict) int { return len(ops.With(findings, v)) }
+	switch ops.Worst(findings) {
+	case ops.Block:
+		return ":no_entry: *It cannot start yet.* " + fmt.Sprintf("%d of %d checks block.", n(ops.Block), len(findings))
+	case ops.Acknowledge:
+		return ":raised_hand: *It can start, once an approver accepts what is listed here.*"
+	case ops.Warn:
+		return fmt.Sprintf(":white_check_mark: *It can start.* %d %s to read first.", n(ops.Warn), plural(n(ops.Warn), "warning"))
+	}
+	return ":white_check_mark: *It can start.* Every check passed."
+}
+
+// unmark takes emphasis and emoji out of mrkdwn, for the text that is read aloud.
+func unmark(s string) string {
+	s = emojiName.ReplaceAllString(s, "$1")
+	return strings.NewReplacer("*", "", "_What to do:_", "What to do:").Replace(s)
+}

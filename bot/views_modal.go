@@ -1,0 +1,113 @@
+package bot
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	slackgo "github.com/slack-go/slack"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+)
+
+// Callback ids of the modals, and the ids of their inputs.
+const (
+	modalTyped  = "typed"
+	modalSnooze = "snooze"
+
+	inputName   = "name"
+	inputDays   = "days"
+	inputReason = "reason"
+)
+
+// TypedModal asks for the app's name before the cutover or the destruction, and
+// counts what follows.
+func TypedModal(run ops.Run, gate ops.Gate, digest string) slackgo.ModalViewRequest {
+	title, submit, lines := "Approve the cutover", "Approve cutover", cutoverWords(run)
+	lead := "You asked for this upgrade and are the only approver, so you approve by typing the app's name; the record says so."
+	if gate == ops.GateDestroy {
+		title, submit, lines = "Destroy old database", "Destroy", destroyCounts(run)
+		lead = "*This cannot be undone.* It destroys " + code(run.Database.Name) + " by its id, and nothing else:"
+	}
+	input := slackgo.NewInputBlock(inputName, plainText(fmt.Sprintf("Type %s", run.App.Name), 2000), nil,
+		slackgo.NewPlainTextInputBlockElement(plainText(run.App.Name, 150), inputName).WithMaxLength(60))
+	blocks := append([]slackgo.Block{section(lead)}, sections(lines)...)
+	return modal(title, submit, modalTyped, target{run.ID, gate, digest}, append(blocks, input))
+}
+
+// destroyCounts is what destroying the old database means, counted.
+func destroyCounts(run ops.Run) []string {
+	lines := []string{"• 1 database: " + code(run.Database.Name)}
+	if p := run.Plan; p != nil {
+		lines[0] += fmt.Sprintf(" (%s, PostgreSQL %s, %s when it was surveyed), with its data as of the cutover", escape(ops.ShortPlan(p.OldPlan)), escape(p.From), ops.FormatBytes(p.Bytes))
+		if p.OldCents > 0 {
+			lines = append(lines, fmt.Sprintf("• %s a month less to pay", ops.FormatCents(p.OldCents)))
+		}
+		if p.OldAlias != "" {
+			lines = append(lines, "• 1 spare name: "+code(p.OldAlias)+" on "+code(p.BillingApp.Name))
+		}
+		lines = append(lines, "• Its backups: Heroku may delete them with the database. To keep one: `heroku pg:backups:capture "+escape(run.Database.Name)+" -a "+escape(p.BillingApp.Name)+"`, then `heroku pg:backups:download -a "+escape(p.BillingApp.Name)+"`, before you go on.")
+	}
+	lines = append(lines, "• The way back: after this, going back to PostgreSQL "+from(run)+" means restoring a backup.", "*Seen:* "+soakWords(run))
+	if run.Step == ops.StepSoak {
+		lines = append(lines, ":warning: *The soak is not over* (until "+date(run.Soak.Until, dayAndTime)+"). Destroying now overrides it, and the record says that you did.")
+	}
+	return lines
+}
+
+func from(run ops.Run) string {
+	if run.Plan == nil {
+		return "the old version"
+	}
+	return escape(run.Plan.From)
+}
+
+// SnoozeModal asks for how long, and why.
+func SnoozeModal(run ops.Run) slackgo.ModalViewRequest {
+	days := slackgo.NewNumberInputBlockElement(nil, inputDays, false).WithInitialValue("3").WithMinValue("1").WithMaxValue("30")
+	reason := slackgo.NewPlainTextInputBlockElement(plainText("waiting for the monthly report", 150), inputReason).WithMaxLength(300)
+	blocks := []slackgo.Block{
+		section("No reminder about " + code(run.Database.Name) + " for some days. It costs money meanwhile" + monthly(run) + "."),
+		slackgo.NewInputBlock(inputDays, plainText("Days, 1 to 30", 2000), nil, days),
+		slackgo.NewInputBlock(inputReason, plainText("Why? Others see it.", 2000), nil, reason),
+	}
+	return modal("Snooze the reminder", "Snooze", modalSnooze, target{run.ID, ops.OrderSnooze, run.ID}, blocks)
+}
+
+func monthly(run ops.Run) string {
+	if run.Plan == nil || run.Plan.OldCents == 0 {
+		return ""
+	}
+	return ", " + ops.FormatCents(run.Plan.OldCents) + " a month"
+}
+
+// Notice is a modal without an input: what became of the one before it.
+func Notice(title, text string) slackgo.ModalViewRequest {
+	v := modal(title, "", "", target{}, []slackgo.Block{section(text)})
+	v.PrivateMetadata = ""
+	return v
+}
+
+func modal(title, submit, callback string, about target, blocks []slackgo.Block) slackgo.ModalViewRequest {
+	v := slackgo.ModalViewRequest{
+		Type: slackgo.VTModal, Title: plainText(title, 24), Close: plainText("Close", 24),
+		Blocks: slackgo.Blocks{BlockSet: blocks}, CallbackID: callback, PrivateMetadata: about.String(),
+	}
+	if submit != "" {
+		v.Submit, v.Close = plainText(submit, 24), plainText("Not now", 24)
+	}
+	return v
+}
+
+// parseSnooze reads what was put into the snooze modal; problems are by input.
+func parseSnooze(days, reason string) (n int, why string, problems map[string]string) {
+	problems = map[string]string{}
+	n, err := strconv.Atoi(strings.TrimSpace(days))
+	if err != nil || n < 1 || n > 30 {
+		problems[inputDays] = "Give a number of days from 1 to 30."
+	}
+	if why = strings.TrimSpace(reason); why == "" {
+		problems[inputReason] = "Give a reason, so that others know."
+	}
+	return n, why, problems
+}
