@@ -1,0 +1,22 @@
+# make test is what CI runs; it installs what the tests need.
+.PHONY: setup build lint test race bench sandbox
+
+setup:
+	@scripts/setup
+
+build:
+	go build -o bin/ ./cmd/pgupgrade ./cmd/sandbox
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+test: setup lint
+	@scripts/test
+
+bench: setup
+	go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./cmd/sandbox
+
+sandbox:
+	go run ./cmd/sandbox

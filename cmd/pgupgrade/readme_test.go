@@ -1,0 +1,70 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestTheReadmeHasEverySetting that the program reads, and no other.
+func TestTheReadmeHasEverySetting(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reads []string
+	for _, file := range []string{"config.go", "main.go", "serve.go", "terminal.go"} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`getenv\("([A-Z_]+)"\)`).FindAllStringSubmatch(string(source), -1) {
+			reads = append(reads, m[1])
+		}
+	}
+	if len(reads) < 10 {
+		t.Fatalf("found only %v", reads)
+	}
+	_, settings, _ := strings.Cut(string(readme), "## Settings")
+	settings, _, _ = strings.Cut(settings, "\n## ")
+	var told []string
+	for line := range strings.Lines(settings) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(line, "|"), "|")
+		for _, m := range regexp.MustCompile("`([A-Z_]+)`").FindAllStringSubmatch(first, -1) {
+			told = append(told, m[1])
+		}
+	}
+	for _, name := range reads {
+		if !slices.Contains(told, name) {
+			t.Errorf("the README's table of settings lacks %s", name)
+		}
+	}
+	for _, name := range told {
+		if !slices.Contains(reads, name) {
+			t.Errorf("the README tells of %s, which the program does not read", name)
+		}
+	}
+}
+
+// TestTheReadmeHasEveryCommand of the terminal, as the usage writes it.
+func TestTheReadmeHasEveryCommand(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(usage) {
+		words, _, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if words, ok := strings.CutPrefix(words, "pgupgrade "); ok && !strings.Contains(words, "upgrades") {
+			n++
+			if !strings.Contains(string(readme), "`pgupgrade "+words+"`") {
+				t.Errorf("the README lacks `pgupgrade %s`", words)
+			}
+		}
+	}
+	if n != 7 {
+		t.Errorf("found %d commands in the usage, want 7", n)
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// ran names, for each command in the README that needs no account, what runs it.
+var ran = map[string]func(t *testing.T){
+	"go run ./cmd/sandbox": func(t *testing.T) {
+		// What it opens is TestThePageTellsTheWholeStory; here, that the command
+		// itself begins, says where the page is, and ends.
+		firstLine(t, "http://", "go", "run", "./cmd/sandbox", "--page", "127.0.0.1:0")
+	},
+	"go run ./cmd/sandbox --speed 8 --play cmd/sandbox/scenarios/story.txt": func(t *testing.T) {
+		lines(t, "Every line held", "go", "run", "./cmd/sandbox", "--speed", "8", "--play", "cmd/sandbox/scenarios/story.txt")
+	},
+	"make test": func(t *testing.T) { lines(t, "scripts/test", "make", "-n", "test") }, // it runs this test
+}
+
+// TestEveryCommandInTheReadmeRuns as it is written.
+func TestEveryCommandInTheReadmeRuns(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+		for command := range strings.Lines(block[1]) {
+			command = strings.TrimSpace(command)
+			run := ran[command]
+			if run == nil {
+				t.Errorf("no test runs %q", command)
+				continue
+			}
+			seen++
+			t.Run(command, func(t *testing.T) {
+				t.Parallel()
+				run(t)
+			})
+		}
+	}
+	if seen != len(ran) {
+		t.Errorf("the README has %d of the %d commands", seen, len(ran))
+	}
+}
+
+// lines runs a command in the project's directory to its end and looks for a
+// text in what it prints.
+func lines(t *testing.T, text string, command ...string) {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	c.Dir = "../.."
+	out, err := c.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), text) {
+		t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, out)
+	}
+}
+
+// firstLine runs a command until it prints a text, then interrupts it.
+func firstLine(t *testing.T, text string, command ...string) {
+	t.Helper()
+	c := exec.Command(command[0], command[1:]...)
+	c.Dir = "../.."
+	setGroup(c)
+	printed := make(chan struct{})
+	var out printer
+	out.on(text, func() { close(printed) })
+	c.Stdout, c.Stderr = &out, &out
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	within(t, printed, "the line with "+text)
+	if err := interruptGroup(c); err != nil {
+		t.Error(err)
+	}
+	_ = c.Wait() // go run reports the interrupt
+	if !strings.Contains(out.String(), "Ending.") {
+		t.Errorf("it did not end in order:\n%s", out.String())
+	}
+}
