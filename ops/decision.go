@@ -31,7 +31,10 @@ const (
 	GateCreate  Gate = "create"  // create the follower (costs money)
 	GateCutover Gate = "cutover" // fence, upgrade, promote
 	GateApp     Gate = "app"     // does the app look good?
-	GateDestroy Gate = "destroy" // destroy the old database
+	GateDestroy Gate = "destroy" // destroy the retired database
+
+	GateRollback Gate = "rollback" // go back to the old database after the switch
+	GateLoss     Gate = "loss"     // go back although it may lose what was written since
 
 	OrderCancel Gate = "cancel"
 	OrderRetry  Gate = "retry"

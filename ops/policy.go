@@ -63,7 +63,7 @@ func (p Policy) MayDecide(gate Gate, who Person, requester string) Ruling {
 	if r, ok := p.refusal(who); !ok {
 		return r
 	}
-	if gate == GateDestroy {
+	if gate == GateDestroy || gate == GateRollback {
 		return Ruling{Allowed: true, Typed: true}
 	}
 	if gate != GateCutover || who.ID != requester {

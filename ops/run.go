@@ -50,7 +50,8 @@ type Run struct {
 	Proof     Proof        `json:"proof"`
 	Verified  Verified     `json:"verified"`
 	Soak      Soak         `json:"soak"`
-	Destroyed time.Time    `json:"destroyed"` // when the old database was seen gone
+	Rollback  *Rollback    `json:"rollback"`
+	Destroyed time.Time    `json:"destroyed"` // when the retired database was seen gone
 	Leftovers []string     `json:"leftovers"` // what people should clean up
 }
 
@@ -178,7 +179,8 @@ type VerifiedApp struct {
 	DynosWanted int    `json:"dynos_wanted"`
 }
 
-// Soak is the watch over both databases after the switch.
+// Soak is the watch over both databases after the switch or the rollback. What
+// it says of the old database is about the retired one.
 type Soak struct {
 	From         time.Time `json:"from"`
 	Until        time.Time `json:"until"`

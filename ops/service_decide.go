@@ -45,7 +45,8 @@ func (s *Service) Answer(ctx context.Context, actor Actor, a Answer) (Run, error
 		return run, s.refuse(ctx, run, actor, a.Gate, ruling.Why)
 	}
 	how := a.How
-	if ruling.Typed && a.Yes {
+	// At a terminal the name was typed as the command's argument.
+	if ruling.Typed && a.Yes && a.How != ByTerminal {
 		if a.Typed == "" {
 			return run, ErrMustType
 		}
@@ -57,6 +58,9 @@ func (s *Service) Answer(ctx context.Context, actor Actor, a Answer) (Run, error
 	d := Decision{Run: run.ID, Gate: a.Gate, Digest: a.Digest, Actor: actor, Yes: a.Yes, How: how, Note: a.Note, At: s.Now()}
 	if a.Gate == GateCutover && a.Yes {
 		d.Expires = d.At.Add(CutoverHolds)
+	}
+	if a.Gate == GateRollback || a.Gate == GateLoss {
+		d.Expires = d.At.Add(LossWait)
 	}
 	if a.Gate == GateDestroy && a.Yes {
 		d.Expires = d.At.Add(CutoverHolds)
@@ -81,6 +85,8 @@ func closed(run Run, a Answer) string {
 	}
 	want, open := OpenQuestion(run, a.Gate)
 	switch {
+	case !open && a.Gate == GateRollback:
+		return NoRollback(run)
 	case !open:
 		return fmt.Sprintf("This question is no longer open: the upgrade of `%s` is at step %s now.", run.App.Name, run.Step)
 	case a.Digest != want:
@@ -97,6 +103,10 @@ func OpenQuestion(run Run, gate Gate) (digest string, open bool) {
 		return "app:" + run.ID, run.Active() && (run.Step == StepVerifyApp || run.Step == StepSoak || run.Step == StepGateDestroy)
 	case GateDestroy:
 		return DestroyDigest(run), run.Active() && (run.Step == StepSoak || run.Step == StepGateDestroy)
+	case GateRollback:
+		return RollbackDigest(run), MayRollBack(run)
+	case GateLoss:
+		return LossDigest(run), run.Active() && run.Step == StepRollbackMeter && !run.Rollback.Asked.IsZero()
 	}
 	if run.Asked == nil || run.Asked.Gate != gate || run.Returning {
 		return "", false
@@ -104,15 +114,16 @@ func OpenQuestion(run Run, gate Gate) (digest string, open bool) {
 	return run.Asked.Digest, true
 }
 
-// DestroyDigest is what a decision to destroy is about: this run's old database, by id.
-func DestroyDigest(run Run) string { return "destroy:" + run.ID + ":" + run.Database.ID }
+// DestroyDigest is what a decision to destroy is about: the database that this
+// run retired, by id.
+func DestroyDigest(run Run) string { return "destroy:" + run.ID + ":" + run.Retired().ID }
 
 func decided(run Run, d Decision) Event {
 	verb := "said no to"
 	if d.Yes {
 		verb = "approved"
 	}
-	what := map[Gate]string{GateCreate: "creating the follower", GateCutover: "the cutover", GateDestroy: "destroying `" + run.Database.Name + "`"}[d.Gate]
+	what := map[Gate]string{GateCreate: "creating the follower", GateCutover: "the cutover", GateDestroy: "destroying `" + run.Retired().Name + "`", GateRollback: "going back to `" + run.Database.Name + "`", GateLoss: "going back without a count of what is lost"}[d.Gate]
 	text := d.Actor.Mention() + " " + verb + " " + what
 	if d.Gate == GateApp {
 		text = d.Actor.Mention() + " says the app looks good"

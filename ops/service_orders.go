@@ -23,6 +23,18 @@ func PlanCancel(run Run) CancelPlan {
 		p.Allowed, p.Text = false, fmt.Sprintf("The upgrade of `%s` has ended already (%s).", run.App.Name, run.Outcome)
 	case run.Returning:
 		p.Allowed, p.Text = false, fmt.Sprintf("The upgrade of `%s` is going back already: %s", run.App.Name, run.Why)
+	case run.Step == StepRollbackFence || run.Step == StepRollbackMeter:
+		p.Confirm = true
+		p.Text = fmt.Sprintf("This gives the rollback up: `%s` stays on the new database `%s`, and nothing is lost.", run.App.Name, run.Follower.Name)
+		if run.Rollback.Fenced {
+			p.Text = fmt.Sprintf("This gives the rollback up. The switch of `%s` still needs a person, and users stay locked out until then.", run.App.Name)
+		}
+	case run.RollingBack():
+		p.Allowed = false
+		p.Text = fmt.Sprintf("The rollback of `%s` is brought to its end now; it cannot be cancelled.", run.App.Name)
+	case run.RolledBack():
+		p.Allowed = false
+		p.Text = fmt.Sprintf("`%s` is back on `%s`, so there is nothing to cancel. `/pgupgrade destroy %s` retires the new database `%s`.", run.App.Name, run.Database.Name, run.App.Name, run.Follower.Name)
 	case run.Step.Before(StepFollowerCreate):
 		p.Text = "This ends the upgrade. Nothing was created, and the app was not touched."
 	case run.Step.Before(StepFence):
@@ -33,7 +45,7 @@ func PlanCancel(run Run) CancelPlan {
 		p.Text = fmt.Sprintf("This goes back now: formation and maintenance of `%s` as they were, on the old database `%s`, which was not changed.", run.App.Name, run.Database.Name)
 	default:
 		p.Allowed = false
-		p.Text = fmt.Sprintf("`%s` already uses the new database, so cancel can no longer undo it; going back now is a rollback, with a count of what would be lost.", run.App.Name)
+		p.Text = fmt.Sprintf("`%s` already uses the new database, so cancel can no longer undo it. Going back now is a rollback: `/pgupgrade rollback %s`.", run.App.Name, run.App.Name)
 	}
 	return p
 }
@@ -53,6 +65,8 @@ func (r Run) followerName() string {
 func CancelDigest(run Run) string {
 	part := "before"
 	switch {
+	case run.RollingBack():
+		part = "rollback"
 	case run.Step.Cutover():
 		part = "cutover"
 	case !run.Step.Before(StepFollowerCreate):

@@ -26,6 +26,12 @@ const (
 	StepReturnUnfence  Step = "return.unfence"  // lift maintenance, restore the formation
 	StepReturnFollower Step = "return.follower" // destroy the follower this run created
 
+	StepRollbackFence   Step = "rollback.fence"   // stop the writers of the new database
+	StepRollbackMeter   Step = "rollback.meter"   // say what would be lost, and ask once more
+	StepRollbackAttach  Step = "rollback.attach"  // attach the old database again
+	StepRollbackUnfence Step = "rollback.unfence" // open again, on the old database
+	StepRollbackLift    Step = "rollback.lift"    // given up: open again, on the new database
+
 	StepEnd Step = "end" // nothing is left to do; the run's Outcome says how it went
 )
 
@@ -40,7 +46,7 @@ func Steps() []Step {
 
 // Known reports whether the program knows the step.
 func (s Step) Known() bool {
-	return s.index() >= 0 || s == StepReturnUnfence || s == StepReturnFollower
+	return s.index() >= 0 || s == StepReturnUnfence || s == StepReturnFollower || s.Rollback()
 }
 
 func (s Step) index() int {
@@ -68,9 +74,21 @@ func (s Step) Following() Step {
 	return StepEnd
 }
 
-// Cutover reports whether s lies between the fence and the unfence, both
+// Rollback reports whether s is one of the steps of a rollback.
+func (s Step) Rollback() bool {
+	switch s {
+	case StepRollbackFence, StepRollbackMeter, StepRollbackAttach, StepRollbackUnfence, StepRollbackLift:
+		return true
+	}
+	return false
+}
+
+// Cutover reports whether s lies between a fence and its unfence, both
 // included, on the way forward or back: the time in which users are kept out.
 func (s Step) Cutover() bool {
+	if s.Rollback() {
+		return true
+	}
 	switch s {
 	case StepFence, StepCatchUpExact, StepUpgrade, StepVerifyNew, StepPromote, StepUnfence, StepReturnUnfence:
 		return true

@@ -11,7 +11,7 @@ import (
 // is not this run's own doing. unreadable says what could not be compared; that
 // is neither a change nor the absence of one.
 func foreign(run ops.Run, w World) (changes []string, unreadable string) {
-	for _, b := range run.Baseline.Apps {
+	for _, b := range headingOf(run).base.Apps {
 		f := w.Apps[b.ID]
 		for what, why := range map[string]string{
 			"app": unread(f.App), "formation": unread(f.Formation), "dynos": unread(f.Dynos),
@@ -52,8 +52,9 @@ func foreignTo(run ops.Run, b ops.BaselineApp, f AppFacts) []string {
 
 // ours reports whether a release is one that this run's own switch makes.
 func ours(run ops.Run, r ops.Release) bool {
-	return strings.HasPrefix(r.Description, "Attach ") && strings.Contains(r.Description, run.Follower.Name) ||
-		strings.HasPrefix(r.Description, "Detach ") && strings.Contains(r.Description, run.Database.Name)
+	h := headingOf(run)
+	return strings.HasPrefix(r.Description, "Attach ") && strings.Contains(r.Description, h.to.Name) ||
+		strings.HasPrefix(r.Description, "Detach ") && strings.Contains(r.Description, h.from.Name)
 }
 
 func foreignAttachments(run ops.Run, b ops.BaselineApp, now []ops.Attachment) []string {
@@ -69,7 +70,7 @@ func foreignAttachments(run ops.Run, b ops.BaselineApp, now []ops.Attachment) []
 		case !known:
 			out = append(out, fmt.Sprintf("%s was attached to %s", a.Name, b.Name))
 		case a.Addon.ID == was.Addon.ID && a.Namespace == was.Namespace:
-		case planned(run, b, a.Name) && a.Addon.ID == run.Follower.ID:
+		case planned(run, b, a.Name) && a.Addon.ID == headingOf(run).to.ID:
 		default:
 			out = append(out, fmt.Sprintf("%s of %s leads to %s now", a.Name, b.Name, a.Addon.Name))
 		}

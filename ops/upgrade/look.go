@@ -20,8 +20,8 @@ const (
 	needHealth
 	needDynos // dynos only
 	needOld
-	needOldAttachments
-	needNew // add-on by id or name
+	needRetired // the database that is to be destroyed, with its attachments
+	needNew     // add-on by id or name
 	needNewInfo
 	needNewUpgrade
 	needNewAttachments
@@ -42,11 +42,17 @@ var needs = map[ops.Step]need{
 	ops.StepPromote:        needApps | needNew | needNewInfo | needNewUpgrade | needHosts,
 	ops.StepUnfence:        needApps,
 	ops.StepVerifyApp:      needDynos | needHealth,
-	ops.StepSoak:           needOld | needOldAttachments,
-	ops.StepGateDestroy:    needOld | needOldAttachments,
-	ops.StepDestroy:        needOld | needOldAttachments,
+	ops.StepSoak:           needRetired,
+	ops.StepGateDestroy:    needRetired,
+	ops.StepDestroy:        needRetired,
 	ops.StepReturnUnfence:  needApps,
 	ops.StepReturnFollower: needNew | needNewInfo | needNewAttachments | needOld,
+
+	ops.StepRollbackFence:   needApps | needBuilds | needOld,
+	ops.StepRollbackMeter:   needApps,
+	ops.StepRollbackAttach:  needApps | needOld | needHosts,
+	ops.StepRollbackUnfence: needApps,
+	ops.StepRollbackLift:    needApps,
 }
 
 // needOf narrows a step's reads by what the run stands waiting for.
@@ -80,6 +86,7 @@ func (r *Runner) look(ctx context.Context, run ops.Run, w World, n need) World {
 		}
 	}
 	l.old(n)
+	l.retired(n)
 	l.new(n)
 	l.backup(n)
 	l.wait.Wait()
@@ -157,9 +164,16 @@ func (l *looker) old(n need) {
 		read(l, func(v ops.Fact[Found[ops.Addon]]) { l.w.Old.Addon = v }, func(c context.Context) (Found[ops.Addon], error) { return exists(l.Heroku.Addon(c, id)) })
 		read(l, func(v ops.Fact[ops.Database]) { l.w.Old.Info = v }, func(c context.Context) (ops.Database, error) { return l.Heroku.Database(c, id) })
 	}
-	if n&needOldAttachments != 0 {
-		read(l, func(v ops.Fact[[]ops.Attachment]) { l.w.Old.Attachments = v }, func(c context.Context) ([]ops.Attachment, error) { return l.Heroku.AddonAttachments(c, id) })
+}
+
+func (l *looker) retired(n need) {
+	if n&needRetired == 0 {
+		return
 	}
+	id := l.run.Retired().ID
+	read(l, func(v ops.Fact[Found[ops.Addon]]) { l.w.Retired.Addon = v }, func(c context.Context) (Found[ops.Addon], error) { return exists(l.Heroku.Addon(c, id)) })
+	read(l, func(v ops.Fact[ops.Database]) { l.w.Retired.Info = v }, func(c context.Context) (ops.Database, error) { return l.Heroku.Database(c, id) })
+	read(l, func(v ops.Fact[[]ops.Attachment]) { l.w.Retired.Attachments = v }, func(c context.Context) ([]ops.Attachment, error) { return l.Heroku.AddonAttachments(c, id) })
 }
 
 // new looks for the new database by the id that was recorded, before that by

@@ -30,6 +30,12 @@ var steps = map[ops.Step]func(*turn){
 	ops.StepDestroy:        destroy,
 	ops.StepReturnUnfence:  returnUnfence,
 	ops.StepReturnFollower: returnFollower,
+
+	ops.StepRollbackFence:   rollbackFence,
+	ops.StepRollbackMeter:   rollbackMeter,
+	ops.StepRollbackAttach:  rollbackAttach,
+	ops.StepRollbackUnfence: rollbackUnfence,
+	ops.StepRollbackLift:    rollbackLift,
 }
 
 // Next chooses what to do about a run in the world as it was seen. It is pure:
@@ -45,7 +51,7 @@ func (t *turn) choose() {
 		t.move.Kind = End
 		return
 	}
-	if t.inFlight() || t.unknownStep() || t.ordered() || t.helpless() || t.pastLimit() {
+	if t.inFlight() || t.unknownStep() || t.ordered() || t.orderedRollback() || t.helpless() || t.pastLimit() {
 		return
 	}
 	steps[t.run.Step](t)

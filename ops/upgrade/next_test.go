@@ -62,6 +62,7 @@ func at(step ops.Step) fixture {
 		},
 		Backup: ops.Known(Found[ops.Transfer]{Exists: true, Value: ops.Transfer{ID: "t1", Num: 7, FinishedAt: now, Succeeded: ops.Known(true)}}),
 	}
+	w.Retired = w.Old
 	f := fixture{run, w}
 	if !step.Before(ops.StepCatchUp) || step == ops.StepReturnFollower || step == ops.StepReturnUnfence {
 		f.run.Follower = newDB
@@ -142,20 +143,25 @@ func (f *fixture) approved() {
 	f.decide(ops.GateCutover, digest, true, ops.ByButton)
 }
 
+// want is what Next must choose.
+type want struct {
+	kind Kind
+	act  ops.ActKind // for Act
+	step ops.Step    // "" means: unchanged
+	says string      // part of Why, Help, Next or a posted event
+}
+
+// row is one rule: at a step, with one change to a world in which all is well.
+type row struct {
+	name   string
+	step   ops.Step
+	change func(*fixture)
+	want   want
+}
+
 // TestNext is the table of the procedure: each row is one rule.
 func TestNext(t *testing.T) {
-	type want struct {
-		kind Kind
-		act  ops.ActKind // for Act
-		step ops.Step    // "" means: unchanged
-		says string      // part of Why, Help or Next
-	}
-	tests := []struct {
-		name   string
-		step   ops.Step
-		change func(*fixture)
-		want   want
-	}{
+	tests := []row{
 		// Before the fence.
 		{"survey without a block goes on", ops.StepSurvey, nil, want{kind: Again, step: ops.StepGateCreate}},
 		{"survey with a block ends", ops.StepSurvey, func(f *fixture) {
@@ -378,7 +384,7 @@ func TestNext(t *testing.T) {
 		{"used lately: not offered", ops.StepSoak, func(f *fixture) { f.soaking(-time.Second, 3) }, want{kind: Wait, says: "used the old database"}},
 		{"attached elsewhere: not offered", ops.StepSoak, func(f *fixture) {
 			f.soaking(-time.Second, 0)
-			f.w.Old.Attachments.Value = append(f.w.Old.Attachments.Value, ops.Attachment{Name: "LEDGER", App: ops.Ref{ID: "app-2", Name: "billing"}})
+			f.w.Retired.Attachments.Value = append(f.w.Retired.Attachments.Value, ops.Attachment{Name: "LEDGER", App: ops.Ref{ID: "app-2", Name: "billing"}})
 		}, want{kind: Wait, says: "LEDGER on billing"}},
 		{"a button alone does not destroy", ops.StepGateDestroy, func(f *fixture) {
 			f.soaking(-time.Hour, 0)
@@ -400,10 +406,10 @@ func TestNext(t *testing.T) {
 		{"not while attached", ops.StepDestroy, func(f *fixture) {
 			f.soaking(-time.Hour, 0)
 			f.decide(ops.GateDestroy, ops.DestroyDigest(f.run), true, ops.ByTyped)
-			f.w.Old.Attachments.Value = attachments(oldDB)[:1]
+			f.w.Retired.Attachments.Value = attachments(oldDB)[:1]
 		}, want{kind: Again, step: ops.StepSoak}},
 		{"not on a lapsed decision", ops.StepDestroy, func(f *fixture) { f.soaking(-time.Hour, 0) }, want{kind: Again, step: ops.StepSoak}},
-		{"gone is done", ops.StepDestroy, func(f *fixture) { f.soaking(-time.Hour, 0); f.w.Old.Addon.Value = Found[ops.Addon]{} }, want{kind: End, step: ops.StepEnd}},
+		{"gone is done", ops.StepDestroy, func(f *fixture) { f.soaking(-time.Hour, 0); f.w.Retired.Addon.Value = Found[ops.Addon]{} }, want{kind: End, step: ops.StepEnd}},
 
 		// The way back.
 		{"a follower that still follows is destroyed", ops.StepReturnFollower, nil, want{kind: Act, act: ops.ActDestroy}},
@@ -423,6 +429,11 @@ func TestNext(t *testing.T) {
 		{"an unknown step before the switch goes back", "upgrade.rehearse", nil, want{kind: Again, step: ops.StepReturnUnfence, says: "does not know"}},
 		{"an unknown step after it asks for help", "promote.extra", func(f *fixture) { f.promoted() }, want{kind: Again, says: "does not know"}},
 	}
+	play(t, tests)
+}
+
+// play runs the rows of a table through Next.
+func play(t *testing.T, tests []row) {
 	for _, tt := range tests {
 		t.Run(string(tt.step)+"/"+tt.name, func(t *testing.T) {
 			f := at(tt.step)
@@ -437,7 +448,13 @@ func TestNext(t *testing.T) {
 			if m.Kind != tt.want.kind || m.Act.Kind != tt.want.act || run.Step != step {
 				t.Fatalf("got %s %s, step %s (next %q, why %q, help %q); want %s %s, step %s", m.Kind, m.Act.Kind, run.Step, run.Next, run.Why, run.Help, tt.want.kind, tt.want.act, step)
 			}
-			if said := run.Why + run.Help + run.Next; !strings.Contains(said, tt.want.says) {
+			said := run.Why + run.Help + run.Next
+			for _, e := range m.Events {
+				if e.Posted() {
+					said += " " + e.Text
+				}
+			}
+			if !strings.Contains(said, tt.want.says) {
 				t.Errorf("said %q, want it to hold %q", said, tt.want.says)
 			}
 		})
@@ -447,6 +464,6 @@ func TestNext(t *testing.T) {
 // soaking puts the run into a soak that ends in left, with so many connections now.
 func (f *fixture) soaking(left time.Duration, connections int) {
 	f.run.Soak = ops.Soak{From: now.Add(-7 * 24 * time.Hour), Until: now.Add(left)}
-	f.w.Old.Info.Value.Connections = ops.Known(connections)
+	f.w.Retired.Info.Value.Connections = ops.Known(connections)
 	f.run.StepSince = now.Add(-time.Minute)
 }

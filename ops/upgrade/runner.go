@@ -238,6 +238,10 @@ func clone(run ops.Run) ops.Run {
 		a := *run.Asked
 		run.Asked = &a
 	}
+	if run.Rollback != nil {
+		b := *run.Rollback
+		run.Rollback = &b
+	}
 	run.Steps = append([]ops.StepRecord(nil), run.Steps...)
 	return run
 }

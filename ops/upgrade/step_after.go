@@ -15,7 +15,7 @@ const VerifyFor = 3 * time.Minute
 func verifyApp(t *turn) {
 	v := ops.Verified{Good: true}
 	var bad []string
-	for _, b := range t.run.Baseline.Apps {
+	for _, b := range t.run.Recorded().Apps {
 		f := t.w.Apps[b.ID]
 		x := ops.VerifiedApp{Ref: b.Ref}
 		for _, p := range b.Formation {
@@ -52,11 +52,35 @@ func verifyApp(t *turn) {
 		return
 	default:
 		t.run.Verified.Told = true
-		t.say(ops.EventHelp, "The app is open on the new database, but not well after %s: %s. To go back by hand: `heroku maintenance:on -a %s`, then `heroku pg:promote %s -a %s`, then `heroku maintenance:off -a %s`; rows written since the switch would be missing.",
-			ops.FormatDuration(waited), v.Health, t.run.App.Name, t.run.Database.Name, t.run.App.Name, t.run.App.Name)
+		t.say(ops.EventHelp, "The app is open on `%s`, but not well after %s: %s.%s", t.run.InUse().Name, ops.FormatDuration(waited), v.Health, t.whatNow())
 	}
 	t.run.Soak = ops.Soak{From: t.now, Until: t.now.Add(t.w.SoakFor)}
 	t.to(ops.StepSoak, "%s", map[bool]string{true: "good", false: v.Health}[v.Good])
+}
+
+// whatNow is what people can do about an app that is not well after the switch.
+func (t *turn) whatNow() string {
+	if t.run.RolledBack() {
+		return " It was rolled back, so look for another cause: `heroku logs -a " + t.run.App.Name + "`."
+	}
+	return fmt.Sprintf(" `/pgupgrade rollback %s` goes back to `%s`; rows written since the switch would be missing.", t.run.App.Name, t.run.Database.Name)
+}
+
+// retired names the database that is watched until it can be destroyed.
+func (t *turn) retired() string {
+	if t.run.RolledBack() {
+		return "the new database"
+	}
+	return "the old database"
+}
+
+// ended is the run's last sentence once the retired database is gone.
+func (t *turn) ended(how string) {
+	if t.run.RolledBack() {
+		t.end(ops.Returned, "Rolled back by %s: `%s` runs on `%s` (PostgreSQL %s); the new database %s.", t.run.Rollback.By.Mention(), t.run.App.Name, t.run.Database.Name, t.run.Plan.From, how)
+		return
+	}
+	t.end(ops.Succeeded, "`%s` runs on PostgreSQL %s; the old database %s.", t.run.App.Name, t.run.Plan.To, how)
 }
 
 // unhealthy compares the app's answer with the one before the fence. An app
@@ -104,17 +128,19 @@ func soak(t *turn) {
 	case t.now.Before(s.Until):
 		t.wait(min(pollSoak(s.Until.Sub(s.From)), s.Until.Sub(t.now)), "Soaking: watching both databases.")
 	case len(s.Attached) > 0:
-		t.wait(pollSoak(s.Until.Sub(s.From)), "The soak is over, but the old database is still attached as %s.", strings.Join(s.Attached, ", "))
+		t.wait(pollSoak(s.Until.Sub(s.From)), "The soak is over, but %s is still attached as %s.", t.retired(), strings.Join(s.Attached, ", "))
 	case t.now.Sub(used) < quiet:
-		t.wait(min(pollSoak(s.Until.Sub(s.From)), quiet-t.now.Sub(used)), "The soak is over, but somebody used the old database %s ago.", ops.FormatDuration(t.now.Sub(used)))
+		t.wait(min(pollSoak(s.Until.Sub(s.From)), quiet-t.now.Sub(used)), "The soak is over, but somebody used %s %s ago.", t.retired(), ops.FormatDuration(t.now.Sub(used)))
 	case s.Samples == 0:
-		t.wait(pollSoak(s.Until.Sub(s.From)), "The soak is over, but the old database could not be looked at.")
+		t.wait(pollSoak(s.Until.Sub(s.From)), "The soak is over, but %s could not be looked at.", t.retired())
 	default:
 		s.SafeAt = t.now
 		t.to(ops.StepGateDestroy, "no use seen in %d samples", s.Samples)
-		t.ask(ops.GateDestroy, ops.DestroyDigest(t.run), "The old database `%s` is safe to destroy: %s.", t.run.Database.Name, evidence(t.run, t.now))
+		t.ask(ops.GateDestroy, ops.DestroyDigest(t.run), "%s `%s` is safe to destroy: %s.", upperFirst(t.retired()), t.run.Retired().Name, evidence(t.run, t.now))
 	}
 }
+
+func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 func latest(a, b time.Time) time.Time {
 	if a.After(b) {
@@ -126,11 +152,11 @@ func latest(a, b time.Time) time.Time {
 // evidence says what the soak saw, in words.
 func evidence(run ops.Run, now time.Time) string {
 	s := run.Soak
-	text := fmt.Sprintf("%s on the new one, %d samples", ops.FormatDuration(now.Sub(s.From)), s.Samples)
+	text := fmt.Sprintf("%s on the other one, %d samples", ops.FormatDuration(now.Sub(s.From)), s.Samples)
 	if s.LastUse.IsZero() {
-		text += ", no connection to the old one in any of them"
+		text += ", no connection to this one in any of them"
 	} else {
-		text += ", last connection to the old one " + ops.FormatDuration(now.Sub(s.LastUse)) + " ago"
+		text += ", last connection to this one " + ops.FormatDuration(now.Sub(s.LastUse)) + " ago"
 	}
 	return text + ", attached to no app but under its spare name"
 }
@@ -149,10 +175,10 @@ func (t *turn) sample() bool {
 	if !s.LastSample.IsZero() && t.now.Sub(s.LastSample) < pollSoak(s.Until.Sub(s.From))*9/10 && t.now.Before(s.Until) {
 		return true
 	}
-	old := t.w.Old
+	old := t.w.Retired
 	if old.Addon.Known && !old.Addon.Value.Exists {
 		t.run.Destroyed = t.now
-		t.end(ops.Succeeded, "Upgraded to PostgreSQL %s. The old database `%s` was destroyed by somebody else.", t.run.Plan.To, t.run.Database.Name)
+		t.ended("was destroyed by somebody else")
 		return false
 	}
 	var connections ops.Fact[int]
@@ -163,7 +189,7 @@ func (t *turn) sample() bool {
 	}
 	if !connections.Known || !old.Attachments.Known {
 		s.Unread++
-		t.blind("the old database", firstWhy(connections.Why, old.Attachments.Why))
+		t.blind(t.retired(), firstWhy(connections.Why, old.Attachments.Why))
 		return false
 	}
 	s.Samples++
@@ -176,13 +202,13 @@ func (t *turn) sample() bool {
 	return true
 }
 
-// stillAttached names the attachments of the old database other than its own
+// stillAttached names the attachments of the retired database other than its own
 // spare names on the billing app, as recorded at the fence.
 func stillAttached(run ops.Run, now []ops.Attachment) []string {
 	spare := map[string]bool{}
-	for _, b := range run.Baseline.Apps {
+	for _, b := range run.Recorded().Apps {
 		for _, a := range b.Attachments {
-			if a.Addon.ID == run.Database.ID && a.Namespace == "" && !planned(run, b, a.Name) {
+			if a.Addon.ID == run.Retired().ID && a.Namespace == "" && !planned(run, b, a.Name) {
 				spare[b.ID+" "+a.Name] = true
 			}
 		}
@@ -228,37 +254,37 @@ func gateDestroy(t *turn) {
 		}
 		t.run.Asked = nil
 		s.SafeAt = time.Time{}
-		t.say(ops.EventWarning, "The old database `%s` is in use again (%s), so it is not safe to destroy; I keep watching.", t.run.Database.Name, what)
+		t.say(ops.EventWarning, "%s `%s` is in use again (%s), so it is not safe to destroy; I keep watching.", upperFirst(t.retired()), t.run.Retired().Name, what)
 		t.to(ops.StepSoak, "in use again")
 		return
 	}
-	t.wait(min(pollSoak(s.Until.Sub(s.From)), time.Hour), "Waiting for somebody to destroy the old database, or to snooze the reminder.")
+	t.wait(min(pollSoak(s.Until.Sub(s.From)), time.Hour), "Waiting for somebody to destroy %s, or to snooze the reminder.", t.retired())
 }
 
 // destroy deletes the one database that the run's last decision retired, by id,
 // never with force, and only while nothing but its spare name leads to it.
 func destroy(t *turn) {
-	old := t.w.Old
+	old := t.w.Retired
 	if !old.Addon.Known {
-		t.blind("the old database", old.Addon.Why)
+		t.blind(t.retired(), old.Addon.Why)
 		return
 	}
 	if a := old.Addon.Value; !a.Exists || a.Value.State == ops.AddonDeprovisioned {
-		t.seen(ops.ActDestroy, t.run.Database.ID)
+		t.seen(ops.ActDestroy, t.run.Retired().ID)
 		t.run.Destroyed = t.now
-		t.done("The old database `%s` is destroyed and no longer billed.", t.run.Database.Name)
-		t.end(ops.Succeeded, "`%s` runs on PostgreSQL %s; the old database is destroyed.", t.run.App.Name, t.run.Plan.To)
+		t.done("%s `%s` is destroyed and no longer billed.", upperFirst(t.retired()), t.run.Retired().Name)
+		t.ended("is destroyed")
 		return
 	} else if a.Value.State == ops.AddonDeprovisioning {
-		t.wait(pollOutside(t.now.Sub(t.run.StepSince), time.Minute), "Heroku destroys `%s`.", t.run.Database.Name)
+		t.wait(pollOutside(t.now.Sub(t.run.StepSince), time.Minute), "Heroku destroys `%s`.", t.run.Retired().Name)
 		return
 	}
 	if !old.Attachments.Known {
-		t.blind("the attachments of the old database", old.Attachments.Why)
+		t.blind("the attachments of "+t.retired(), old.Attachments.Why)
 		return
 	}
 	if in := stillAttached(t.run, old.Attachments.Value); len(in) > 0 {
-		t.say(ops.EventWarning, "Not destroyed: `%s` is attached as %s.", t.run.Database.Name, strings.Join(in, ", "))
+		t.say(ops.EventWarning, "Not destroyed: `%s` is attached as %s.", t.run.Retired().Name, strings.Join(in, ", "))
 		t.to(ops.StepSoak, "still attached")
 		return
 	}
@@ -267,9 +293,9 @@ func destroy(t *turn) {
 		t.to(ops.StepSoak, "decision lapsed")
 		return
 	}
-	refusal := t.try(ops.Act{Kind: ops.ActDestroy, Target: t.run.Database.ID, App: t.run.Plan.BillingApp.ID}, "Destroying the old database.")
+	refusal := t.try(ops.Act{Kind: ops.ActDestroy, Target: t.run.Retired().ID, App: t.run.Plan.BillingApp.ID}, "Destroying "+t.retired()+".")
 	if refusal != "" {
-		t.help("Heroku refused to destroy `%s`: %s. `/pgupgrade retry %s` tries again.", t.run.Database.Name, refusal, t.run.App.Name)
+		t.help("Heroku refused to destroy `%s`: %s. `/pgupgrade retry %s` tries again.", t.run.Retired().Name, refusal, t.run.App.Name)
 	}
 }
 

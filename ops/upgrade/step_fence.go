@@ -11,52 +11,61 @@ import (
 // fence: maintenance on for every app, then every process type to zero, then
 // no dyno at all.
 func fence(t *turn) {
-	for _, b := range t.run.Baseline.Apps {
-		f := t.w.Apps[b.ID]
-		if !f.App.Known || !f.Formation.Known || !f.Dynos.Known || !f.Releases.Known || !f.Attachments.Known {
-			t.blind(b.Name, firstWhy(f.App.Why, f.Formation.Why, f.Dynos.Why, f.Releases.Why, f.Attachments.Why))
-			return
-		}
-		for _, r := range f.Releases.Value {
-			if r.Version > b.Release {
-				t.back("release v%d of %s (%s) appeared", r.Version, b.Name, r.Description)
-				return
-			}
-		}
-		if changes := foreignAttachments(t.run, b, f.Attachments.Value); len(changes) > 0 {
-			t.back("somebody else changed something: %s", strings.Join(changes, "; "))
-			return
-		}
-	}
-	for _, b := range t.run.Baseline.Apps {
-		if !t.w.Apps[b.ID].App.Value.Maintenance {
-			t.must(ops.Act{Kind: ops.ActMaintenance, Target: b.Name, App: b.Name, Args: map[string]string{"on": "true"}}, "Turning maintenance mode on.")
-			return
-		}
-		t.seen(ops.ActMaintenance, b.Name)
-	}
-	for _, b := range t.run.Baseline.Apps {
-		if stop := running(t.w.Apps[b.ID].Formation.Value); len(stop) > 0 {
-			t.must(scale(b, stop), "Stopping the dynos.")
-			return
-		}
-		t.seen(ops.ActScale, b.Name)
-	}
-	for _, b := range t.run.Baseline.Apps {
-		if dynos := t.w.Apps[b.ID].Dynos.Value; len(dynos) > 0 {
-			t.stopDynos(b, dynos)
-			return
-		}
+	if !t.shut(t.run.Baseline, t.back) {
+		return
 	}
 	t.run.Proof.FenceProven = t.now
 	t.done("Writers stopped: maintenance is on and no dyno runs.")
 	t.to(ops.StepCatchUpExact, "no dyno runs")
 }
 
-// must chooses an act without which the cutover cannot go on; refused, it goes back.
-func (t *turn) must(a ops.Act, next string) {
+// shut keeps users and writers out of the apps that base recorded, one call at a
+// time, and reports when no dyno runs. abort is called when it cannot be done.
+func (t *turn) shut(base *ops.Baseline, abort func(string, ...any)) bool {
+	for _, b := range base.Apps {
+		f := t.w.Apps[b.ID]
+		if !f.App.Known || !f.Formation.Known || !f.Dynos.Known || !f.Releases.Known || !f.Attachments.Known {
+			t.blind(b.Name, firstWhy(f.App.Why, f.Formation.Why, f.Dynos.Why, f.Releases.Why, f.Attachments.Why))
+			return false
+		}
+		for _, r := range f.Releases.Value {
+			if r.Version > b.Release {
+				abort("release v%d of %s (%s) appeared", r.Version, b.Name, r.Description)
+				return false
+			}
+		}
+		if changes := foreignAttachments(t.run, b, f.Attachments.Value); len(changes) > 0 {
+			abort("somebody else changed something: %s", strings.Join(changes, "; "))
+			return false
+		}
+	}
+	for _, b := range base.Apps {
+		if !t.w.Apps[b.ID].App.Value.Maintenance {
+			t.must(ops.Act{Kind: ops.ActMaintenance, Target: b.Name, App: b.Name, Args: map[string]string{"on": "true"}}, "Turning maintenance mode on.", abort)
+			return false
+		}
+		t.seen(ops.ActMaintenance, b.Name)
+	}
+	for _, b := range base.Apps {
+		if stop := running(t.w.Apps[b.ID].Formation.Value); len(stop) > 0 {
+			t.must(scale(b, stop), "Stopping the dynos.", abort)
+			return false
+		}
+		t.seen(ops.ActScale, b.Name)
+	}
+	for _, b := range base.Apps {
+		if dynos := t.w.Apps[b.ID].Dynos.Value; len(dynos) > 0 {
+			t.stopDynos(b, dynos, abort)
+			return false
+		}
+	}
+	return true
+}
+
+// must chooses an act without which the cutover cannot go on; refused, it aborts.
+func (t *turn) must(a ops.Act, next string, abort func(string, ...any)) {
 	if refusal := t.try(a, next); refusal != "" {
-		t.back("Heroku refused (%s)", refusal)
+		abort("Heroku refused (%s)", refusal)
 	}
 }
 
@@ -81,7 +90,7 @@ func scale(app ops.BaselineApp, to []ops.Process) ops.Act {
 
 // stopDynos waits for dynos to end. Those of the formation end by themselves
 // within Heroku's 30 seconds; a one-off is stopped if the policy says so.
-func (t *turn) stopDynos(b ops.BaselineApp, dynos []ops.Dyno) {
+func (t *turn) stopDynos(b ops.BaselineApp, dynos []ops.Dyno, abort func(string, ...any)) {
 	types := map[string]bool{}
 	for _, p := range b.Formation {
 		types[p.Type] = true
@@ -91,12 +100,12 @@ func (t *turn) stopDynos(b ops.BaselineApp, dynos []ops.Dyno) {
 	for _, d := range dynos {
 		names = append(names, d.Name)
 		if !types[d.Type] && t.run.Plan.OneOffs == ops.OneOffStop {
-			t.must(ops.Act{Kind: ops.ActStopDyno, Target: d.Name, App: b.Name, Args: map[string]string{"dyno": d.Name}}, "Stopping "+d.Name+".")
+			t.must(ops.Act{Kind: ops.ActStopDyno, Target: d.Name, App: b.Name, Args: map[string]string{"dyno": d.Name}}, "Stopping "+d.Name+".", abort)
 			return
 		}
 	}
 	if waited > 90*time.Second {
-		t.back("dynos of %s still run after %s: %s", b.Name, ops.FormatDuration(waited), strings.Join(names, ", "))
+		abort("dynos of %s still run after %s: %s", b.Name, ops.FormatDuration(waited), strings.Join(names, ", "))
 		return
 	}
 	t.wait(pollCutover(waited), "Waiting for the dynos to end: %s.", strings.Join(names, ", "))

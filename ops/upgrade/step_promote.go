@@ -27,7 +27,7 @@ func promote(t *turn) {
 		}
 	}
 	for _, app := range t.run.Plan.Apps {
-		if !t.released(app) {
+		if !t.released(app, t.w.New.Info) {
 			return
 		}
 	}
@@ -82,11 +82,12 @@ func (t *turn) replace(app ops.PlanApp, name ops.PlanAttachment) {
 	t.help("Heroku refused to switch %s of `%s`: %s. The fence stays. `/pgupgrade retry %s` tries again.", name.Name, app.Name, refusal, t.run.App.Name)
 }
 
-// released reports whether the app's current release leads to the new database.
-func (t *turn) released(app ops.PlanApp) bool {
+// released reports whether the app's current release leads to the database of
+// info: the new one, or in a rollback the old one.
+func (t *turn) released(app ops.PlanApp, info ops.Fact[ops.Database]) bool {
 	f, b := t.w.Apps[app.ID], baselineOf(t.run, app.ID)
-	if !f.Releases.Known || !t.w.New.Info.Known {
-		t.blind("the releases of "+app.Name, firstWhy(f.Releases.Why, t.w.New.Info.Why))
+	if !f.Releases.Known || !info.Known {
+		t.blind("the releases of "+app.Name, firstWhy(f.Releases.Why, info.Why))
 		return false
 	}
 	waited := t.now.Sub(t.run.StepSince)
@@ -107,8 +108,8 @@ func (t *turn) released(app ops.PlanApp) bool {
 	}
 	switch attach.Status {
 	case ops.ReleaseFailed, ops.ReleaseExpired:
-		t.help("Release v%d of `%s` (%s) %s, so the app does not use the new database yet. The fence stays: no dyno runs. See `heroku releases:output v%d -a %s`, put it right, run `heroku releases:retry -a %s`, and `/pgupgrade retry %s` looks again.",
-			attach.Version, app.Name, attach.Description, attach.Status, attach.Version, app.Name, app.Name, t.run.App.Name)
+		t.help("Release v%d of `%s` (%s) %s, so the app does not use `%s` yet. The fence stays: no dyno runs. See `heroku releases:output v%d -a %s`, put it right, run `heroku releases:retry -a %s`, and `/pgupgrade retry %s` looks again.",
+			attach.Version, app.Name, attach.Description, attach.Status, headingOf(t.run).to.Name, attach.Version, app.Name, app.Name, t.run.App.Name)
 		return false
 	case ops.ReleasePending:
 		t.wait(pollCutover(waited), "Waiting for release v%d of %s (%s).", attach.Version, app.Name, attach.Description)
@@ -119,21 +120,16 @@ func (t *turn) released(app ops.PlanApp) bool {
 		return false
 	}
 	for _, name := range app.Attachments {
-		if f.Hosts.Value[name.Name+"_URL"].Host != t.w.New.Info.Value.Endpoint.Host {
+		if f.Hosts.Value[name.Name+"_URL"].Host != info.Value.Endpoint.Host {
 			if waited > 5*time.Minute {
-				t.help("%s_URL of `%s` does not lead to the new database 5 minutes after the switch. The fence stays. `/pgupgrade retry %s` looks again.", name.Name, app.Name, t.run.App.Name)
+				t.help("%s_URL of `%s` does not lead to `%s` 5 minutes after the switch. The fence stays. `/pgupgrade retry %s` looks again.", name.Name, app.Name, headingOf(t.run).to.Name, t.run.App.Name)
 				return false
 			}
-			t.wait(pollCutover(waited), "Waiting until %s_URL of %s leads to the new database.", name.Name, app.Name)
+			t.wait(pollCutover(waited), "Waiting until %s_URL of %s leads to `%s`.", name.Name, app.Name, headingOf(t.run).to.Name)
 			return false
 		}
 	}
 	return true
-}
-
-func baselineOf(run ops.Run, app string) ops.BaselineApp {
-	b, _ := run.Baseline.App(app)
-	return b
 }
 
 // unfence lets the app back in, exactly as it was.
@@ -153,7 +149,7 @@ func unfence(t *turn) {
 // at a time, and reports when both were seen so. Process types that somebody
 // scaled meanwhile are left alone.
 func (t *turn) restored() bool {
-	for _, b := range t.run.Baseline.Apps {
+	for _, b := range t.run.Recorded().Apps {
 		f := t.w.Apps[b.ID]
 		if !f.App.Known || !f.Formation.Known {
 			t.blind(b.Name, firstWhy(f.App.Why, f.Formation.Why))

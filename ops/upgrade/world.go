@@ -19,8 +19,11 @@ type World struct {
 	Survey ops.Fact[ops.Survey]
 	Apps   map[string]AppFacts // by app id
 	Old    DatabaseFacts
-	New    DatabaseFacts
-	Backup ops.Fact[Found[ops.Transfer]]
+	// Retired is the database that the last decision retired: read while it is
+	// watched and destroyed, when Old and New are not.
+	Retired DatabaseFacts
+	New     DatabaseFacts
+	Backup  ops.Fact[Found[ops.Transfer]]
 }
 
 // Found is the answer to "does it exist, and what is it".

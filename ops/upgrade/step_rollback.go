@@ -1,0 +1,281 @@
+package upgrade
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+	"github.com/pgupgrade/pgupgrade/ops/check"
+)
+
+// meterUnknown is what the meter says while no database can be reached by SQL.
+const meterUnknown = "unknown: cannot reach the database by SQL"
+
+// deployWait is how long a rollback waits for a deploy that is under way.
+const deployWait = 10 * time.Minute
+
+// orderedRollback follows a typed decision to go back after the switch, and a
+// cancel that gives a rollback up while nothing was attached.
+func (t *turn) orderedRollback() bool {
+	if t.run.Step == ops.StepRollbackFence || t.run.Step == ops.StepRollbackMeter {
+		if d, ok := t.w.order(ops.OrderCancel, t.run.Rollback.Decided, t.now); ok {
+			t.stay("cancelled by %s", d.Actor.Mention())
+			return true
+		}
+		return false
+	}
+	if !ops.MayRollBack(t.run) {
+		return false
+	}
+	since := t.run.CreatedAt
+	if t.run.Rollback != nil {
+		since = t.run.Rollback.Lifted
+	}
+	d, ok := ops.LatestDecision(t.w.Decisions, ops.GateRollback, ops.RollbackDigest(t.run), since, t.now)
+	if !ok || !d.Yes || d.How != ops.ByTyped && d.How != ops.ByTerminal {
+		return false
+	}
+	origin := t.run.Step
+	if origin == ops.StepGateDestroy {
+		origin = ops.StepSoak
+	}
+	t.run.Rollback = &ops.Rollback{
+		Decided: d.At, By: d.Actor, Origin: origin, From: t.now,
+		Fenced: t.run.Step == ops.StepPromote || t.run.Step == ops.StepUnfence,
+	}
+	t.run.Asked, t.run.Help, t.run.HelpSince = nil, "", time.Time{}
+	t.say(ops.EventReturning, "Rolling back to `%s` (PostgreSQL %s), ordered by %s. First the writers stop; then I say what would be lost and ask once more. `/pgupgrade cancel %s` gives it up until then.",
+		t.run.Database.Name, t.run.Plan.From, d.Actor.Mention(), t.run.App.Name)
+	t.to(ops.StepRollbackFence, "rollback ordered by %s", d.Actor.Mention())
+	return true
+}
+
+// rollbackFence records the apps as they are, then stops every writer of the
+// new database, as the fence before the switch did for the old one.
+func rollbackFence(t *turn) {
+	rb := t.run.Rollback
+	if rb.Baseline == nil {
+		t.recordRollback()
+		return
+	}
+	if !t.shut(rb.Baseline, t.stay) {
+		return
+	}
+	t.done("Writers of `%s` stopped: maintenance is on and no dyno runs.", t.run.Follower.Name)
+	t.to(ops.StepRollbackMeter, "no dyno runs")
+}
+
+// recordRollback writes down what will be restored, before anything is touched.
+// Where a switch could not end, formation and maintenance are those of its own
+// fence.
+func (t *turn) recordRollback() {
+	old := t.w.Old.Addon
+	switch {
+	case !old.Known:
+		t.blind("the old database", old.Why)
+		return
+	case !old.Value.Exists || old.Value.Value.State != ops.AddonProvisioned:
+		t.stay("the old database `%s` is not there any more", t.run.Database.Name)
+		return
+	}
+	b := &ops.Baseline{At: t.now}
+	var undo []string
+	for _, app := range t.run.Plan.Apps {
+		f := t.w.Apps[app.ID]
+		if !f.App.Known || !f.Formation.Known || !f.Dynos.Known || !f.Releases.Known || !f.Attachments.Known {
+			t.blind(app.Name, firstWhy(f.App.Why, f.Formation.Why, f.Dynos.Why, f.Releases.Why, f.Attachments.Why))
+			return
+		}
+		if why := check.Deploying(f.Releases.Value, f.Builds); why != "" {
+			if t.now.Sub(t.run.StepSince) > deployWait {
+				t.stay("%s on `%s`", why, app.Name)
+				return
+			}
+			t.wait(2*time.Second, "Rollback ordered; waiting: %s on %s.", why, app.Name)
+			return
+		}
+		was, _ := t.run.Baseline.App(app.ID)
+		now := ops.BaselineApp{Ref: app.Ref, Maintenance: f.App.Value.Maintenance, Formation: f.Formation.Value,
+			Release: newest(f.Releases.Value).Version, Attachments: f.Attachments.Value, Health: was.Health}
+		if t.run.Rollback.Fenced {
+			now.Maintenance, now.Formation = was.Maintenance, was.Formation
+		}
+		b.Apps = append(b.Apps, now)
+		undo = append(undo, undoCommands(now)...)
+	}
+	t.run.Rollback.Baseline = b
+	t.say(ops.EventUndo, "%s", strings.Join(undo, "\n"))
+	t.move.Kind = Again
+}
+
+// rollbackMeter says what would be lost and waits for the second decision. No
+// answer means no.
+func rollbackMeter(t *turn) {
+	rb := t.run.Rollback
+	changes, unreadable := foreign(t.run, t.w)
+	if len(changes) > 0 {
+		t.stay("somebody else changed something: %s", strings.Join(changes, "; "))
+		return
+	}
+	if rb.Asked.IsZero() {
+		if unreadable != "" {
+			t.blind(unreadable, "needed before going on")
+			return
+		}
+		rb.Asked, rb.Meter = t.now, meterUnknown
+		t.say(ops.EventAsked, "Go back without knowing what is lost? What was written to `%s` since the switch is %s. %s Without an answer within %s `%s` stays as it was before the rollback.",
+			t.run.Follower.Name, rb.Meter, lossWords(t.run), ops.FormatDuration(ops.LossWait), t.run.App.Name)
+		t.move.Events[len(t.move.Events)-1].Gate = ops.GateLoss
+		t.move.Kind = Again
+		return
+	}
+	d, answered := ops.LatestDecision(t.w.Decisions, ops.GateLoss, ops.LossDigest(t.run), rb.Asked, t.now)
+	until := rb.Asked.Add(ops.LossWait)
+	switch {
+	case answered && !d.Yes:
+		t.stay("declined by %s", d.Actor.Mention())
+	case answered && unreadable != "":
+		t.blind(unreadable, "needed before going on")
+	case answered:
+		t.to(ops.StepRollbackAttach, "approved by %s", d.Actor.Mention())
+	case !t.now.Before(until):
+		t.stay("nobody answered within %s", ops.FormatDuration(ops.LossWait))
+	default:
+		t.wait(min(until.Sub(t.now), 10*time.Second), "Waiting for an approver: go back without knowing what is lost, or stay.")
+	}
+}
+
+// lossWords is what is known although nothing can be counted.
+func lossWords(run ops.Run) string {
+	if run.Rollback.Fenced {
+		return "No dyno has run since the fence, so only a release command or a program outside Heroku can have written to it."
+	}
+	return fmt.Sprintf("The app has used it for %s; all of that may be missing from `%s`.", ops.FormatDuration(run.Rollback.From.Sub(run.Proof.PromotedAt)), run.Database.Name)
+}
+
+// rollbackAttach moves every name back to the old database, then waits until
+// every app's current release leads to it.
+func rollbackAttach(t *turn) {
+	old := t.w.Old
+	switch {
+	case !old.Addon.Known || !old.Info.Known:
+		t.blind("the old database", firstWhy(old.Addon.Why, old.Info.Why))
+		return
+	case !old.Addon.Value.Exists || old.Addon.Value.Value.State != ops.AddonProvisioned:
+		t.rollbackStuck("the old database `%s` is not there any more", t.run.Database.Name)
+		return
+	}
+	for _, app := range t.run.Plan.Apps {
+		f := t.w.Apps[app.ID]
+		if !f.Attachments.Known {
+			t.blind("the attachments of "+app.Name, f.Attachments.Why)
+			return
+		}
+		for _, name := range app.Attachments {
+			if a, ok := attached(f.Attachments.Value, name.Name); ok && a.Addon.ID == t.run.Database.ID {
+				t.seen(ops.ActPromote, target(app, name))
+				continue
+			}
+			if changes, unreadable := foreign(t.run, t.w); unreadable != "" {
+				t.blind(unreadable, "needed before the switch back")
+				return
+			} else if len(changes) > 0 {
+				t.rollbackStuck("somebody else changed something: %s", strings.Join(changes, "; "))
+				return
+			}
+			refusal := t.try(ops.Act{Kind: ops.ActPromote, Target: target(app, name), App: app.Name,
+				Args: map[string]string{"name": name.Name, "namespace": name.Namespace, "addon": t.run.Database.ID}}, "Switching "+name.Name+" back to the old database.")
+			if refusal != "" {
+				t.rollbackStuck("Heroku refused to switch %s of `%s` back: %s", name.Name, app.Name, refusal)
+			}
+			return
+		}
+	}
+	for _, app := range t.run.Plan.Apps {
+		if !t.released(app, old.Info) {
+			return
+		}
+	}
+	t.run.Rollback.Attached = t.now
+	t.done("`DATABASE` of `%s` is `%s` again.", t.run.App.Name, t.run.Database.Name)
+	t.to(ops.StepRollbackUnfence, "every app uses the old database")
+}
+
+// rollbackStuck gives the rollback up while no name was moved back; after that
+// only people decide.
+func (t *turn) rollbackStuck(format string, args ...any) {
+	if a, sent := t.w.sent(ops.ActPromote, ops.StepRollbackAttach); sent && !a.StartedAt.Before(t.run.Rollback.Decided) {
+		t.help("The rollback was begun and cannot go on: %s. The fence stays. `/pgupgrade retry %s` looks again.", fmt.Sprintf(format, args...), t.run.App.Name)
+		return
+	}
+	t.stay(format, args...)
+}
+
+// rollbackUnfence lets the app back in, on the old database.
+func rollbackUnfence(t *turn) {
+	if !t.restored() {
+		return
+	}
+	t.open()
+	t.done("`%s` is open again on `%s` (PostgreSQL %s), rolled back. Downtime of the rollback %s. `%s` is kept as it was.", t.run.App.Name, t.run.Database.Name, t.run.Plan.From,
+		ops.FormatDuration(t.run.Rollback.Until.Sub(t.run.Rollback.From)), t.run.Follower.Name)
+	t.run.Verified, t.run.Soak = ops.Verified{}, ops.Soak{}
+	t.to(ops.StepVerifyApp, "as recorded")
+}
+
+// stay gives the rollback up: nothing was moved back, so the app goes on with
+// the new database. Must not be called once a name was moved.
+func (t *turn) stay(format string, args ...any) {
+	why := fmt.Sprintf(format, args...)
+	rb := t.run.Rollback
+	if rb.Baseline == nil && !rb.Fenced {
+		t.say(ops.EventReturning, "Not rolled back: %s. Nothing was touched; `%s` goes on with `%s`.", why, t.run.App.Name, t.run.Follower.Name)
+		t.lifted(why)
+		return
+	}
+	if !rb.Fenced {
+		t.say(ops.EventReturning, "Not rolled back: %s. `%s` stays on `%s`; maintenance and formation come back as they were.", why, t.run.App.Name, t.run.Follower.Name)
+	}
+	t.to(ops.StepRollbackLift, "%s", why)
+}
+
+// rollbackLift opens the app again on the new database. Where the switch itself
+// could not end, the fence stays and people are called again.
+func rollbackLift(t *turn) {
+	rb, why := t.run.Rollback, note(t.run)
+	if rb.Fenced {
+		t.lifted(why)
+		t.help("Not rolled back: %s. The switch of `%s` still needs a person and the fence stays. `/pgupgrade retry %s` looks again; `/pgupgrade rollback %s` goes back after all.", why, t.run.App.Name, t.run.App.Name, t.run.App.Name)
+		return
+	}
+	if !t.restored() {
+		return
+	}
+	t.open()
+	t.done("`%s` is open again on `%s` (PostgreSQL %s), as before the rollback.", t.run.App.Name, t.run.Follower.Name, t.run.Plan.To)
+	t.lifted(why)
+}
+
+// note is why the step before this one was left.
+func note(run ops.Run) string {
+	for i := len(run.Steps) - 1; i >= 0; i-- {
+		if !run.Steps[i].Ended.IsZero() {
+			return run.Steps[i].Note
+		}
+	}
+	return ""
+}
+
+func (t *turn) lifted(why string) {
+	t.run.Rollback.Lifted = t.now
+	t.to(t.run.Rollback.Origin, "%s", why)
+}
+
+// open notes that users are let in again.
+func (t *turn) open() {
+	t.run.Rollback.Until = t.now
+	if t.run.Outage.Until.IsZero() {
+		t.run.Outage.Until = t.now
+	}
+}
