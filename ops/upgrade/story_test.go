@@ -29,7 +29,9 @@ type world struct {
 	store   *store.Store
 	carrier *engine.Memory
 	service *ops.Service
-	crash   func(op, when string) // called around every row written; may panic with crashed
+	// accepted is how many acknowledged rows people agreed to lose.
+	accepted int
+	crash    func(op, when string) // called around every row written; may panic with crashed
 }
 
 type crashed struct{ at string }
@@ -201,14 +203,32 @@ func (w *world) well(id, app string, formation map[string]int) {
 		w.t.Errorf("formation %v, was %v", a.Formation, formation)
 	}
 	for _, r := range w.heroku.Rows() {
-		if r.App == app && r.Missing != 0 {
-			w.t.Errorf("%d of %d acknowledged rows are missing", r.Missing, r.Acknowledged)
+		if r.App == app && r.Missing != w.accepted {
+			w.t.Errorf("%d of %d acknowledged rows are missing, accepted were %d", r.Missing, r.Acknowledged, w.accepted)
 		}
 	}
 }
 
+// acknowledged is how many rows the app's database has acknowledged.
+func (w *world) acknowledged(app string) int {
+	w.t.Helper()
+	for _, r := range w.heroku.Rows() {
+		if r.App == app {
+			return r.Acknowledged
+		}
+	}
+	w.t.Fatalf("no rows of %s", app)
+	return 0
+}
+
 // once checks that nothing took effect twice that must not.
 func (w *world) once() {
+	w.t.Helper()
+	w.atMost(map[string]int{})
+}
+
+// atMost is once, with other limits for what a story does several times.
+func (w *world) atMost(other map[string]int) {
 	w.t.Helper()
 	count := map[string]int{}
 	for _, e := range w.heroku.Effects() {
@@ -219,6 +239,9 @@ func (w *world) once() {
 		}
 	}
 	for kind, most := range map[string]int{"backup.capture": 1, "addon.create": 1, "upgrade.run": 1, "attachment.replace": 1, "attachment.create": 1, "addon.destroy": 1, "maintenance.on": 1, "maintenance.off": 1, "formation.scale": 2} {
+		if n, ok := other[kind]; ok {
+			most = n
+		}
 		if count[kind] > most {
 			w.t.Errorf("%s took effect %d times: %v", kind, count[kind], w.heroku.Effects())
 		}
