@@ -50,7 +50,7 @@ func (b *Bot) Pressed(p Pressed) {
 
 func (b *Bot) press(ctx context.Context, p Pressed, run ops.Run, about target) {
 	switch p.Action {
-	case actApprove, actDecline, actGood, actBad, actDestroy:
+	case actApprove, actDecline, actGood, actBad, actDestroy, actRollback:
 		yes := p.Action != actDecline && p.Action != actBad
 		if b.twice(ctx, p, run, about, yes) {
 			return
@@ -108,6 +108,9 @@ func (b *Bot) twice(ctx context.Context, p Pressed, run ops.Run, about target, y
 		return false // the service says why
 	}
 	d, ok := given(all, about.Gate, about.Digest)
+	if ok && about.Gate == ops.GateRollback && run.Rollback != nil && !d.At.After(run.Rollback.Lifted) {
+		return false // of a rollback that was given up
+	}
 	if !ok || d.Actor.ID != p.User || d.Yes != yes || !d.Valid(about.Gate, about.Digest, b.c.Now()) || run.Asked != nil && run.Asked.Gate == about.Gate && d.At.Before(run.Asked.At) {
 		return false
 	}

@@ -11,16 +11,17 @@ import (
 // Action ids of the buttons. They are constant; what a button is about is in
 // its value.
 const (
-	actApprove = "approve"
-	actDecline = "decline"
-	actCancel  = "cancel"
-	actRetry   = "retry"
-	actGood    = "good"
-	actBad     = "bad"
-	actDestroy = "destroy"
-	actSnooze  = "snooze"
-	actDetails = "details"
-	actExtend  = "extend"
+	actApprove  = "approve"
+	actDecline  = "decline"
+	actCancel   = "cancel"
+	actRetry    = "retry"
+	actGood     = "good"
+	actBad      = "bad"
+	actDestroy  = "destroy"
+	actSnooze   = "snooze"
+	actDetails  = "details"
+	actExtend   = "extend"
+	actRollback = "rollback"
 )
 
 // Button is one thing that is legal to press now. It carries ids and a digest,
@@ -61,13 +62,16 @@ func LegalButtons(run ops.Run, decisions []ops.Decision) []Button {
 	if !run.Active() {
 		return []Button{details(run)}
 	}
-	for _, gate := range []ops.Gate{ops.GateCreate, ops.GateCutover} {
+	for _, gate := range []ops.Gate{ops.GateCreate, ops.GateCutover, ops.GateLoss} {
 		out = append(out, answers(run, gate, decisions)...)
 	}
 	if run.Help != "" {
 		out = append(out, Button{Action: actRetry, Label: "Look again", Gate: ops.OrderRetry, Digest: run.ID, Style: slackgo.StylePrimary})
 	}
 	out = append(out, appButtons(run, decisions)...)
+	if digest, open := ops.OpenQuestion(run, ops.GateRollback); open {
+		out = append(out, Button{Action: actRollback, Label: "Roll back…", Gate: ops.GateRollback, Digest: digest, Style: slackgo.StyleDanger})
+	}
 	if digest, open := ops.OpenQuestion(run, ops.GateDestroy); open && run.Step == ops.StepGateDestroy && run.Help == "" {
 		out = append(out,
 			Button{Action: actDestroy, Label: "Destroy…", Gate: ops.GateDestroy, Digest: digest, Style: slackgo.StyleDanger},
@@ -78,6 +82,9 @@ func LegalButtons(run ops.Run, decisions []ops.Decision) []Button {
 			Button{Action: actExtend, Label: "Extend " + ops.FormatDuration(ops.ExtendBy), Gate: ops.OrderExtend, Digest: run.ID, Style: slackgo.StylePrimary},
 			Button{Action: actCancel, Label: "Return now", Gate: ops.OrderCancel, Digest: ops.CancelDigest(run), Style: slackgo.StyleDanger},
 			details(run))
+	}
+	if run.Step == ops.StepRollbackMeter && run.Help == "" {
+		return append(out, details(run)) // staying is what cancel would do
 	}
 	if p := ops.PlanCancel(run); p.Allowed && run.Help == "" || p.Allowed && !run.Step.Before(ops.StepFollowerCreate) {
 		out = append(out, Button{Action: actCancel, Label: "Cancel", Gate: ops.OrderCancel, Digest: ops.CancelDigest(run), Style: slackgo.StyleDanger, Confirm: p.Text})
@@ -94,6 +101,12 @@ func answers(run ops.Run, gate ops.Gate, decisions []ops.Decision) []Button {
 	digest, open := ops.OpenQuestion(run, gate)
 	if !open || run.Help != "" {
 		return nil
+	}
+	if gate == ops.GateLoss {
+		return []Button{
+			{Action: actApprove, Label: "Go back anyway", Gate: gate, Digest: digest, Style: slackgo.StyleDanger},
+			{Action: actDecline, Label: "Stay on the new database", Gate: gate, Digest: digest, Style: slackgo.StylePrimary},
+		}
 	}
 	if d, ok := given(decisions, gate, digest); ok && !d.At.Before(run.Asked.At) && d.Yes && run.Asked.Blocked != "" {
 		return nil // approved, and held by something that passes

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops"
@@ -265,6 +266,70 @@ func remindedStory() Story {
 	return s
 }
 
+// rollbackStory stands at a step of a rollback that was ordered in the soak.
+func rollbackStory(step ops.Step) Story {
+	s := story(ops.StepSoak)
+	r := &s.Run
+	at := r.StepSince.Add(26 * time.Hour)
+	r.Steps[len(r.Steps)-1].Ended = at
+	r.Steps[len(r.Steps)-1].Note = "rollback ordered by <@UBOB>"
+	s.Decisions = append(s.Decisions, ops.Decision{ID: 90, Run: r.ID, Gate: ops.GateRollback, Digest: ops.RollbackDigest(*r), Actor: bob, Yes: true, How: ops.ByTyped, At: at})
+	s.addAt(at, ops.Event{Kind: ops.EventDecided, Gate: ops.GateRollback, Actor: bob, Text: "<@UBOB> approved going back to `postgresql-curved-12345` by typing the app's name."})
+	r.Rollback = &ops.Rollback{Decided: at, By: bob, Origin: ops.StepSoak, From: at, Baseline: r.Baseline}
+	begin := func(x ops.Step) {
+		if n := len(r.Steps) - 1; r.Steps[n].Ended.IsZero() {
+			r.Steps[n].Ended = at
+		}
+		r.Step, r.StepSince, r.Next = x, at, ""
+		r.Steps = append(r.Steps, ops.StepRecord{Step: x, Begun: at})
+	}
+	begin(ops.StepRollbackFence)
+	s.addAt(at, ops.Event{Kind: ops.EventReturning, Text: "Rolling back to `postgresql-curved-12345` (PostgreSQL 15), ordered by <@UBOB>. First the writers stop; then I say what would be lost and ask once more. `/pgupgrade cancel orders` gives it up until then."})
+	r.Next = "Stopping the dynos."
+	if step == r.Step {
+		return s
+	}
+	at = at.Add(30 * time.Second)
+	begin(ops.StepRollbackMeter)
+	r.Rollback.Asked, r.Rollback.Meter = at, "unknown: cannot reach the database by SQL"
+	s.addAt(at, ops.Event{Kind: ops.EventAsked, Gate: ops.GateLoss, Text: "Go back without knowing what is lost? What was written to `orders-pg17-k3f9q` since the switch is unknown: cannot reach the database by SQL. The app has used it for 26 h; all of that may be missing from `postgresql-curved-12345`. Without an answer within 10 min `orders` stays as it was before the rollback."})
+	r.Next = "Waiting for an approver: go back without knowing what is lost, or stay."
+	if step == r.Step {
+		return s
+	}
+	at = at.Add(time.Minute)
+	if step == ops.StepRollbackLift {
+		begin(ops.StepRollbackLift)
+		return s
+	}
+	begin(ops.StepRollbackAttach)
+	if step == r.Step {
+		return s
+	}
+	at = at.Add(20 * time.Second)
+	r.Rollback.Attached = at
+	begin(ops.StepRollbackUnfence)
+	r.Rollback.Until = at.Add(10 * time.Second)
+	r.Soak = ops.Soak{From: at, Until: at.Add(7 * 24 * time.Hour), Samples: 12, LastSample: at}
+	begin(ops.StepSoak)
+	r.Next = "Soaking: watching both databases."
+	if step == r.Step {
+		return s
+	}
+	at = at.Add(7 * 24 * time.Hour)
+	begin(ops.StepGateDestroy)
+	r.Asked = &ops.Ask{Gate: ops.GateDestroy, Digest: ops.DestroyDigest(*r), At: at, Last: at}
+	s.addAt(at, ops.Event{Kind: ops.EventAsked, Gate: ops.GateDestroy, Text: "The new database `orders-pg17-k3f9q` is safe to destroy: 7 days on the other one, 168 samples, no connection to this one in any of them, attached to no app but under its spare name."})
+	if step == r.Step {
+		return s
+	}
+	begin(ops.StepEnd)
+	r.Outcome, r.EndedAt, r.Destroyed, r.Asked = ops.Returned, at, at, nil
+	r.Why = "Rolled back by <@UBOB>: `orders` runs on `postgresql-curved-12345` (PostgreSQL 15); the new database is destroyed."
+	s.addAt(at, ops.Event{Kind: ops.EventReport, Text: r.Why})
+	return s
+}
+
 func (s *Story) add(e ops.Event) { s.addAt(s.Run.StepSince, e) }
 
 func (s *Story) addAt(at time.Time, e ops.Event) {
@@ -280,6 +345,9 @@ func stories() map[string]Story {
 	all := map[string]Story{
 		"help": helpStory(), "returning": returningStory(), "returned": returnedStory(), "blocked": blockedStory(),
 		"held": heldStory(), "not-good": notGoodStory(), "reminded": remindedStory(),
+	}
+	for i, step := range []ops.Step{ops.StepRollbackFence, ops.StepRollbackMeter, ops.StepRollbackLift, ops.StepRollbackAttach, ops.StepSoak, ops.StepGateDestroy, ops.StepEnd} {
+		all[fmt.Sprintf("rollback-%d-%s", i, strings.TrimPrefix(string(step), "rollback."))] = rollbackStory(step)
 	}
 	for i, step := range ops.Steps() {
 		all[fmt.Sprintf("step-%02d-%s", i, step)] = story(step)

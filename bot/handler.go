@@ -160,9 +160,11 @@ func (b *Bot) command(ctx context.Context, t Typed, c Command) {
 			b.fail(ctx, t, err)
 			return
 		}
-		b.say(ctx, t, Said("No reminder about "+code(run.Database.Name)+" before "+date(until, dayAndTime)+"."))
+		b.say(ctx, t, Said("No reminder about "+code(run.Retired().Name)+" before "+date(until, dayAndTime)+"."))
 	case VerbDestroy:
 		b.destroyTyped(ctx, t, c.App)
+	case VerbRollback:
+		b.rollbackTyped(ctx, t, c.App)
 	}
 }
 
@@ -170,7 +172,7 @@ func (b *Bot) command(ctx context.Context, t Typed, c Command) {
 func (b *Bot) destroyTyped(ctx context.Context, t Typed, app string) {
 	run, err := b.c.Rows.ActiveRun(ctx, app)
 	if errors.Is(err, ops.ErrNotFound) {
-		err = ops.Userf("There is no upgrade of `%s` under way, so there is no old database of it that I could destroy. `/pgupgrade history %s` shows past ones.", app, app)
+		err = ops.Userf("There is no upgrade of `%s` under way, so there is no retired database of it that I could destroy. `/pgupgrade history %s` shows past ones.", app, app)
 	}
 	if err != nil {
 		b.fail(ctx, t, err)
@@ -182,6 +184,19 @@ func (b *Bot) destroyTyped(ctx context.Context, t Typed, app string) {
 		return
 	}
 	b.ask(ctx, t, run, ops.Answer{Run: run.ID, Gate: ops.GateDestroy, Digest: digest, Yes: true, How: ops.ByCommand})
+}
+
+// rollbackTyped opens the modal in which the app's name is typed again.
+func (b *Bot) rollbackTyped(ctx context.Context, t Typed, app string) {
+	run, err := b.c.Rows.ActiveRun(ctx, app)
+	if errors.Is(err, ops.ErrNotFound) {
+		err = ops.Userf("There is no upgrade of `%s` under way, so there is nothing to roll back. `/pgupgrade history %s` shows past ones.", app, app)
+	}
+	if err != nil {
+		b.fail(ctx, t, err)
+		return
+	}
+	b.ask(ctx, t, run, ops.Answer{Run: run.ID, Gate: ops.GateRollback, Digest: ops.RollbackDigest(run), Yes: true, How: ops.ByCommand})
 }
 
 // ask gives an answer for somebody; where the app's name must be typed it opens

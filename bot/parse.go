@@ -15,16 +15,17 @@ type Verb string
 
 // The commands.
 const (
-	VerbStart   Verb = "start"
-	VerbCheck   Verb = "check"
-	VerbStatus  Verb = "status"
-	VerbCancel  Verb = "cancel"
-	VerbRetry   Verb = "retry"
-	VerbDestroy Verb = "destroy"
-	VerbSnooze  Verb = "snooze"
-	VerbHistory Verb = "history"
-	VerbExtend  Verb = "extend"
-	VerbHelp    Verb = "help"
+	VerbStart    Verb = "start"
+	VerbCheck    Verb = "check"
+	VerbStatus   Verb = "status"
+	VerbCancel   Verb = "cancel"
+	VerbRetry    Verb = "retry"
+	VerbDestroy  Verb = "destroy"
+	VerbSnooze   Verb = "snooze"
+	VerbHistory  Verb = "history"
+	VerbExtend   Verb = "extend"
+	VerbRollback Verb = "rollback"
+	VerbHelp     Verb = "help"
 )
 
 // Command is what somebody typed after /pgupgrade, understood.
@@ -63,9 +64,10 @@ var usage = []struct {
 	{VerbStatus, "status [APP]", "what is under way"},
 	{VerbCancel, "cancel APP", "stop the upgrade and go back"},
 	{VerbExtend, "extend APP", "give a cutover that comes near its limit 10 min more"},
+	{VerbRollback, "rollback APP", "go back to the old database after the switch, after typing the app's name; says what is lost"},
 	{VerbRetry, "retry APP", "look again at a step that asked for help"},
-	{VerbDestroy, "destroy APP", "destroy the old database, after typing the app's name"},
-	{VerbSnooze, "snooze APP DAYS REASON", "no reminder about the old database for so many days"},
+	{VerbDestroy, "destroy APP", "destroy the database that was retired, after typing the app's name"},
+	{VerbSnooze, "snooze APP DAYS REASON", "no reminder about the retired database for so many days"},
 	{VerbHistory, "history [APP]", "past and present upgrades"},
 	{VerbHelp, "help", "this list"},
 }
@@ -81,9 +83,8 @@ func usageOf(v Verb) string {
 
 // later answers words that are part of the picture but not of this version.
 var later = map[string]string{
-	"rollback": "Going back after the switch by command is not available in this version. The *Not good* button on the upgrade shows the exact `heroku` commands that go back by hand.",
-	"set":      "Settings for single apps are not available in this version; the bot's environment variables hold for all apps.",
-	"approve":  "Approving happens with the button on the upgrade's message, so that what is approved has been read. `/pgupgrade status APP` links to it.",
+	"set":     "Settings for single apps are not available in this version; the bot's environment variables hold for all apps.",
+	"approve": "Approving happens with the button on the upgrade's message, so that what is approved has been read. `/pgupgrade status APP` links to it.",
 }
 
 // Parse understands what was typed after the command's name. Its errors are
@@ -109,7 +110,7 @@ func Parse(text string) (Command, error) {
 		}
 		err := c.takeApp(rest, false)
 		return c, err
-	case VerbCancel, VerbRetry, VerbDestroy, VerbExtend:
+	case VerbCancel, VerbRetry, VerbDestroy, VerbExtend, VerbRollback:
 		if len(rest) > 1 {
 			return Command{}, wrong(c.Verb, "I do not understand %s.", quote(rest[1]))
 		}

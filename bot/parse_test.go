@@ -74,7 +74,6 @@ func TestParseRefuses(t *testing.T) {
 		{"start orders read-only", []string{"not available in this version"}},
 		{"start orders at 22:00", []string{"not available in this version"}},
 		{"start orders plan $(rm)", []string{"not the name of a plan"}},
-		{"rollback orders", []string{"not available in this version", "by hand"}},
 		{"set orders soak 2d", []string{"not available in this version"}},
 		{"approve orders", []string{"button"}},
 		{"snooze orders", []string{"how many days"}},

@@ -60,7 +60,7 @@ func stages(run ops.Run) []stage {
 		}},
 		{name: "Verify the app", past: "App verified", steps: []ops.Step{ops.StepVerifyApp}},
 		{name: soak, past: "Soaked", steps: []ops.Step{ops.StepSoak}},
-		{name: "Destroy the old database", past: "Old database destroyed", steps: []ops.Step{ops.StepGateDestroy, ops.StepDestroy}},
+		{name: "Destroy the " + retired(run) + " database", past: upperFirst(retired(run)) + " database destroyed", steps: []ops.Step{ops.StepGateDestroy, ops.StepDestroy}},
 	}
 	var out []stage
 	for _, s := range all {
@@ -76,6 +76,9 @@ func stages(run ops.Run) []stage {
 		out = append(out, s)
 	}
 	out = append(prepared(out), wayBack(run)...)
+	if run.Rollback != nil {
+		out = rollbackStages(run, out)
+	}
 	if run.Active() && !run.Returning {
 		return out
 	}
@@ -273,4 +276,36 @@ func (s stage) running() string {
 		return ""
 	}
 	return " since " + date(s.since, timeOnly)
+}
+
+// rollbackStages puts the parts of a rollback behind what was done before it;
+// once it is over, behind the cutover, which it undid.
+func rollbackStages(run ops.Run, all []stage) []stage {
+	parts := []stage{
+		{name: "Stop the writers for the rollback", past: "Writers stopped for the rollback", steps: []ops.Step{ops.StepRollbackFence}},
+		{name: "Decide about the loss", past: "Loss decided on", steps: []ops.Step{ops.StepRollbackMeter}},
+		{name: "Switch back to " + run.Database.Name, past: "Switched back to " + run.Database.Name, steps: []ops.Step{ops.StepRollbackAttach}},
+		{name: "Open again on " + run.Database.Name, past: "Open again on " + run.Database.Name, steps: []ops.Step{ops.StepRollbackUnfence}},
+	}
+	if lastRecord(run, ops.StepRollbackLift) >= 0 && !run.RolledBack() {
+		parts = []stage{{name: "Give the rollback up", past: "Rollback given up", steps: []ops.Step{ops.StepRollbackLift}}}
+	}
+	var did []stage
+	for _, p := range parts {
+		mark(run, &p)
+		if p.steps[0] == ops.StepRollbackMeter && p.mark == markNow {
+			p.mark = markWait
+		}
+		if run.RollingBack() || p.mark != markNext {
+			did = append(did, p)
+		}
+	}
+	at := len(all)
+	for i, s := range all {
+		if run.RollingBack() && s.mark != markDone || !run.RollingBack() && s.steps != nil && s.steps[0] == ops.StepVerifyApp {
+			at = i
+			break
+		}
+	}
+	return append(append(append([]stage(nil), all[:at]...), did...), all[at:]...)
 }

@@ -26,8 +26,16 @@ func TypedModal(run ops.Run, gate ops.Gate, digest string) slackgo.ModalViewRequ
 	title, submit, lines := "Approve the cutover", "Approve cutover", cutoverWords(run)
 	lead := "You asked for this upgrade and are the only approver, so you approve by typing the app's name; the record says so."
 	if gate == ops.GateDestroy {
-		title, submit, lines = "Destroy old database", "Destroy", destroyCounts(run)
-		lead = "*This cannot be undone.* It destroys " + code(run.Database.Name) + " by its id, and nothing else:"
+		title, submit, lines = "Destroy "+retired(run)+" database", "Destroy", destroyCounts(run)
+		lead = "*This cannot be undone.* It destroys " + code(run.Retired().Name) + " by its id, and nothing else:"
+	}
+	if gate == ops.GateRollback {
+		title, submit, lines = "Roll back", "Roll back", rollbackWords(run)
+		again := " again"
+		if run.Outage.Until.IsZero() {
+			again = "" // they are since the switch that could not end
+		}
+		lead = "*Users are locked out" + again + "*, until " + code(run.App.Name) + " is back on " + code(run.Database.Name) + " (PostgreSQL " + from(run) + "):"
 	}
 	input := slackgo.NewInputBlock(inputName, plainText(fmt.Sprintf("Type %s", run.App.Name), 2000), nil,
 		slackgo.NewPlainTextInputBlockElement(plainText(run.App.Name, 150), inputName).WithMaxLength(60))
@@ -35,8 +43,34 @@ func TypedModal(run ops.Run, gate ops.Gate, digest string) slackgo.ModalViewRequ
 	return modal(title, submit, modalTyped, target{run.ID, gate, digest}, append(blocks, input))
 }
 
-// destroyCounts is what destroying the old database means, counted.
+// rollbackWords is what a rollback does and what it may lose.
+func rollbackWords(run ops.Run) []string {
+	lost := "everything written since the switch" + sinceSwitch(run) + " may be missing afterwards. How much that is: unknown, I cannot reach the databases by SQL."
+	if run.Outage.Until.IsZero() {
+		lost = "no dyno has run since the fence, so only a release command or a program outside Heroku can have written to " + code(run.Follower.Name) + ". Whether one did: unknown, I cannot reach the databases by SQL."
+	}
+	return []string{
+		"• First every dyno stops and the maintenance page is shown.",
+		"• Then I ask once more. Without an answer within " + ops.FormatDuration(ops.LossWait) + ", or with a no, everything stays as it is now.",
+		"• With a yes `DATABASE` goes back, the dynos start as they are recorded now, and " + code(run.Follower.Name) + " is kept with all its data until somebody destroys it.",
+		"*What is lost:* " + lost,
+		"*Still running on " + code(run.Database.Name) + ":* a program outside Heroku that kept the old URL has gone on writing there.",
+	}
+}
+
+// retired is what people call the database that is watched and then destroyed.
+func retired(run ops.Run) string {
+	if run.RolledBack() {
+		return "new"
+	}
+	return "old"
+}
+
+// destroyCounts is what destroying the retired database means, counted.
 func destroyCounts(run ops.Run) []string {
+	if run.RolledBack() {
+		return destroyNewCounts(run)
+	}
 	lines := []string{"• 1 database: " + code(run.Database.Name)}
 	if p := run.Plan; p != nil {
 		lines[0] += fmt.Sprintf(" (%s, PostgreSQL %s, %s when it was surveyed), with its data as of the cutover", escape(ops.ShortPlan(p.OldPlan)), escape(p.From), ops.FormatBytes(p.Bytes))
@@ -50,9 +84,30 @@ func destroyCounts(run ops.Run) []string {
 	}
 	lines = append(lines, "• The way back: after this, going back to PostgreSQL "+from(run)+" means restoring a backup.", "*Seen:* "+soakWords(run))
 	if run.Step == ops.StepSoak {
-		lines = append(lines, ":warning: *The soak is not over* (until "+date(run.Soak.Until, dayAndTime)+"). Destroying now overrides it, and the record says that you did.")
+		lines = append(lines, soakNotOver(run))
 	}
 	return lines
+}
+
+// destroyNewCounts is what destroying the new database means after a rollback.
+func destroyNewCounts(run ops.Run) []string {
+	lines := []string{"• 1 database: " + code(run.Follower.Name)}
+	if p := run.Plan; p != nil {
+		lines[0] += fmt.Sprintf(" (%s, PostgreSQL %s), with everything that was written to it between the switch and the rollback", escape(ops.ShortPlan(p.NewPlan)), escape(p.To))
+		if p.Cents > 0 {
+			lines = append(lines, fmt.Sprintf("• %s a month less to pay", ops.FormatCents(p.Cents)))
+		}
+		lines = append(lines, "• To keep those rows: `heroku pg:backups:capture "+escape(run.Follower.Name)+" -a "+escape(p.BillingApp.Name)+"`, then `heroku pg:backups:download -a "+escape(p.BillingApp.Name)+"`, before you go on.")
+	}
+	lines = append(lines, "*Seen:* "+soakWords(run))
+	if run.Step == ops.StepSoak {
+		lines = append(lines, soakNotOver(run))
+	}
+	return lines
+}
+
+func soakNotOver(run ops.Run) string {
+	return ":warning: *The soak is not over* (until " + date(run.Soak.Until, dayAndTime) + "). Destroying now overrides it, and the record says that you did."
 }
 
 func from(run ops.Run) string {
@@ -67,7 +122,7 @@ func SnoozeModal(run ops.Run) slackgo.ModalViewRequest {
 	days := slackgo.NewNumberInputBlockElement(nil, inputDays, false).WithInitialValue("3").WithMinValue("1").WithMaxValue("30")
 	reason := slackgo.NewPlainTextInputBlockElement(plainText("waiting for the monthly report", 150), inputReason).WithMaxLength(300)
 	blocks := []slackgo.Block{
-		section("No reminder about " + code(run.Database.Name) + " for some days. It costs money meanwhile" + monthly(run) + "."),
+		section("No reminder about " + code(run.Retired().Name) + " for some days. It costs money meanwhile" + monthly(run) + "."),
 		slackgo.NewInputBlock(inputDays, plainText("Days, 1 to 30", 2000), nil, days),
 		slackgo.NewInputBlock(inputReason, plainText("Why? Others see it.", 2000), nil, reason),
 	}

@@ -25,24 +25,35 @@ func (s Story) reminder(e ops.Event) View {
 	return s.loud(e, text, nil)
 }
 
-// destroyWords go with every offer to destroy the old database.
+// destroyWords go with every offer to destroy the retired database.
 func destroyWords(run ops.Run) []string {
+	price := 0
+	if run.Plan != nil {
+		price = run.Plan.OldCents
+		if run.RolledBack() {
+			price = run.Plan.Cents
+		}
+	}
 	lines := []string{
-		"*Still true:* " + code(run.Database.Name) + " stays writable for anybody who holds a copy of its URL; I cannot prevent that (unknown: cannot reach the database by SQL).",
+		"*Still true:* " + code(run.Retired().Name) + " stays writable for anybody who holds a copy of its URL; I cannot prevent that (unknown: cannot reach the database by SQL).",
 		"*Next:* *Destroy…* asks for the app's name and says what is lost. *Snooze…* waits some days, with a reason.",
 	}
-	if run.Plan != nil && run.Plan.OldCents > 0 {
-		lines = append(lines, fmt.Sprintf("*Price:* %s costs %s a month until it is destroyed.", code(run.Database.Name), ops.FormatCents(run.Plan.OldCents)))
+	if price > 0 {
+		lines = append(lines, fmt.Sprintf("*Price:* %s costs %s a month until it is destroyed.", code(run.Retired().Name), ops.FormatCents(price)))
 	}
 	return lines
 }
 
-// remindDestroy is the text of a reminder that the old database can go: the
+// remindDestroy is the text of a reminder that the retired database can go: the
 // evidence and the price so far.
 func remindDestroy(run ops.Run, now time.Time) string {
 	s := run.Soak
-	text := fmt.Sprintf("The old database `%s` is safe to destroy: %s on PostgreSQL %s, %s looks at it",
-		run.Database.Name, ops.FormatDuration(hours(now.Sub(s.From))), to(run), count(s.Samples))
+	on := to(run)
+	if run.RolledBack() {
+		on = from(run)
+	}
+	text := fmt.Sprintf("The %s database `%s` is safe to destroy: %s on PostgreSQL %s, %s looks at it",
+		retired(run), run.Retired().Name, ops.FormatDuration(hours(now.Sub(s.From))), on, count(s.Samples))
 	if s.LastUse.IsZero() {
 		text += ", nobody was connected in any of them"
 	} else {

@@ -27,6 +27,9 @@ func (s Story) report(e ops.Event) View {
 	if line := downtime(run); line != "" {
 		lines = append(lines, line)
 	}
+	if rb := run.Rollback; rb != nil && !rb.Until.IsZero() {
+		lines = append(lines, "*Downtime of the rollback:* "+ops.FormatDuration(rb.Until.Sub(rb.From)))
+	}
 	if parts := durations(run); len(parts) > 0 {
 		lines = append(lines, "*Durations:* "+strings.Join(parts, " · "))
 	}
@@ -80,6 +83,7 @@ func durations(run ops.Run) []string {
 		{"waiting for approval", []ops.Step{ops.StepGateCreate, ops.StepGateCutover}}, {"stopping writers", []ops.Step{ops.StepFence}},
 		{"last commits", []ops.Step{ops.StepCatchUpExact}}, {"upgrade", []ops.Step{ops.StepUpgrade, ops.StepVerifyNew}},
 		{"promote", []ops.Step{ops.StepPromote}}, {"opening", []ops.Step{ops.StepUnfence, ops.StepReturnUnfence}},
+		{"rollback", []ops.Step{ops.StepRollbackFence, ops.StepRollbackMeter, ops.StepRollbackAttach, ops.StepRollbackUnfence, ops.StepRollbackLift}},
 		{"soak", []ops.Step{ops.StepSoak, ops.StepGateDestroy}},
 	} {
 		var sum, any = int64(0), false
@@ -100,7 +104,7 @@ func (s Story) decisions() []string {
 	var out []string
 	for _, d := range s.Decisions {
 		what := map[ops.Gate]string{
-			ops.GateCreate: "follower", ops.GateCutover: "cutover", ops.GateApp: "app", ops.GateDestroy: "destroy",
+			ops.GateCreate: "follower", ops.GateCutover: "cutover", ops.GateApp: "app", ops.GateDestroy: "destroy", ops.GateRollback: "rollback", ops.GateLoss: "going back without a count",
 			ops.OrderCancel: "cancel", ops.OrderRetry: "look again", ops.OrderSnooze: "snooze",
 		}[d.Gate]
 		if what == "" {

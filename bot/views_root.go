@@ -78,8 +78,8 @@ func situation(run ops.Run) string {
 		lines = append(lines, "Why: "+prose(run.Why)+".")
 	}
 	if fenced(run) {
-		s := "Users see the maintenance page since " + date(run.Outage.From, timeSecs)
-		if run.Plan != nil {
+		s := "Users see the maintenance page since " + date(fencedSince(run), timeSecs)
+		if run.Plan != nil && !run.RollingBack() {
 			s += "; forecast " + ops.FormatDuration(run.Plan.Forecast.Outage)
 		}
 		if !run.Outage.Limit.IsZero() && !run.Returning && run.Step.Before(ops.StepPromote) {
@@ -88,6 +88,10 @@ func situation(run ops.Run) string {
 		lines = append(lines, s+".")
 	}
 	switch run.Step {
+	case ops.StepRollbackMeter:
+		if run.Rollback.Meter != "" {
+			lines = append(lines, "What would be lost: "+prose(run.Rollback.Meter)+".")
+		}
 	case ops.StepCatchUp, ops.StepGateCutover, ops.StepCatchUpExact:
 		if s := lagWords(run.Lag); s != "" {
 			lines = append(lines, "Lag: "+lagArrow(run.Lag)+s+".")
@@ -111,13 +115,13 @@ func situation(run ops.Run) string {
 	return strings.Join(lines, "\n")
 }
 
-// soakWords is the evidence about the old database, as samples say.
+// soakWords is the evidence about the retired database, as samples say.
 func soakWords(run ops.Run) string {
 	s := run.Soak
-	text := fmt.Sprintf("Old database %s: looked at %s times", code(run.Database.Name), count(s.Samples))
+	text := fmt.Sprintf("%s database %s: looked at %s times", upperFirst(retired(run)), code(run.Retired().Name), count(s.Samples))
 	switch {
 	case s.Samples == 0:
-		text = fmt.Sprintf("Old database %s: not looked at yet", code(run.Database.Name))
+		text = fmt.Sprintf("%s database %s: not looked at yet", upperFirst(retired(run)), code(run.Retired().Name))
 	case s.LastUse.IsZero():
 		text += ", nobody was connected"
 	default:

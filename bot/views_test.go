@@ -76,13 +76,16 @@ func TestGoldenAnswers(t *testing.T) {
 func TestGoldenModals(t *testing.T) {
 	var read strings.Builder
 	modals := map[string]slackgo.ModalViewRequest{
-		"approve": TypedModal(story(ops.StepGateCutover).Run, ops.GateCutover, "d-cutover"),
-		"destroy": TypedModal(story(ops.StepGateDestroy).Run, ops.GateDestroy, "destroy:x"),
-		"early":   TypedModal(story(ops.StepSoak).Run, ops.GateDestroy, "destroy:x"),
-		"snooze":  SnoozeModal(story(ops.StepGateDestroy).Run),
-		"notice":  Notice("Nothing was done", "This question is no longer open."),
+		"approve":         TypedModal(story(ops.StepGateCutover).Run, ops.GateCutover, "d-cutover"),
+		"destroy":         TypedModal(story(ops.StepGateDestroy).Run, ops.GateDestroy, "destroy:x"),
+		"early":           TypedModal(story(ops.StepSoak).Run, ops.GateDestroy, "destroy:x"),
+		"rollback":        TypedModal(story(ops.StepSoak).Run, ops.GateRollback, "rollback:x"),
+		"rollback-fenced": TypedModal(helpStory().Run, ops.GateRollback, "rollback:x"),
+		"destroy-new":     TypedModal(rollbackStory(ops.StepGateDestroy).Run, ops.GateDestroy, "destroy:x"),
+		"snooze":          SnoozeModal(story(ops.StepGateDestroy).Run),
+		"notice":          Notice("Nothing was done", "This question is no longer open."),
 	}
-	for _, key := range []string{"approve", "destroy", "early", "snooze", "notice"} {
+	for _, key := range []string{"approve", "destroy", "early", "rollback", "rollback-fenced", "destroy-new", "snooze", "notice"} {
 		m := modals[key]
 		checkModal(t, key, m)
 		fmt.Fprintf(&read, "=== %s: %s\n%s", key, m.Title.Text, readable(View{Blocks: m.Blocks.BlockSet}))

@@ -124,6 +124,14 @@ func (s Story) asked(e ops.Event) View {
 		more = createWords(run)
 	case ops.GateCutover:
 		more = cutoverWords(run)
+	case ops.GateLoss:
+		more = []string{
+			"*Go back anyway:* `DATABASE` leads to " + code(run.Database.Name) + " again, and the dynos start. " + code(run.Follower.Name) + " is kept with all its data, so rows can be copied by hand.",
+			"*Stay on the new database:* the app is opened again as it was. Nothing is lost.",
+		}
+		if run.Rollback != nil && run.Rollback.Fenced {
+			more[1] = "*Stay on the new database:* the switch goes on waiting for a person, with users locked out."
+		}
 	case ops.OrderExtend:
 		if !ops.MayExtend(run) || !s.newest(e) {
 			return s.loud(e, lead, nil, ":ballot_box_with_check: *No longer open.*")
@@ -215,7 +223,7 @@ func cutoverWords(run ops.Run) []string {
 		fmt.Sprintf("*Users are locked out* for about %s. Past %s I go back by myself.", ops.FormatDuration(p.Forecast.Outage), ops.FormatDuration(p.Forecast.Limit)),
 		"*Who stops writing:* everything that runs on Heroku as a dyno of " + strings.Join(apps, ", ") + ". A program elsewhere that holds a copy of the URL is not stopped: what it writes to " + code(p.Old.Name) + " after the switch is missing from the new database. I cannot prevent that (unknown: cannot reach the database by SQL), so change such copies by hand.",
 		"*Not confirmed:* Heroku has not confirmed this version for this database; no dry run was made. If the upgrade fails, it fails on the follower, and the app goes back to " + code(p.Old.Name) + ".",
-		"*Way back:* until `DATABASE` moves, everything returns as it was, with nothing lost. After that, going back is by hand and loses what was written since.",
+		"*Way back:* until `DATABASE` moves, everything returns as it was, with nothing lost. After that, a rollback goes back and may lose what was written since.",
 	}
 	if !p.NeedsBackup && p.BackupWhy != "" {
 		lines = append(lines, "*Backup:* none was taken: "+prose(p.BackupWhy)+".")
@@ -262,12 +270,12 @@ func (s Story) decision(e ops.Event) (ops.Decision, bool) {
 func (s Story) byHand(text string) View {
 	run := s.Run
 	more := []string{
-		"*To go back by hand* to " + code(run.Database.Name) + ", in this order:",
+		"*Roll back…* goes back to " + code(run.Database.Name) + ", with one more question before anything is lost. *By hand* it is, in this order:",
 		"```" + strings.Join(backCommands(run), "\n") + "```",
 		"*What is lost:* everything that was written since the switch" + sinceSwitch(run) + " is only in " + code(run.Follower.Name) + ". Keep that database until it was copied by hand.",
 		"*If the app only needs a fix:* deploy it; nothing has to go back. *App looks good* closes the question.",
 	}
-	return s.loud(ops.Event{}, ":warning: "+text, nil, more...)
+	return s.loud(ops.Event{}, ":warning: "+text, s.legal(actRollback), more...)
 }
 
 func sinceSwitch(run ops.Run) string {
@@ -335,8 +343,8 @@ func (s Story) help(e ops.Event) View {
 	}
 	more := []string{}
 	if fenced(s.Run) {
-		more = append(more, ":construction: Users see the maintenance page since "+date(s.Run.Outage.From, dayAndTime)+".")
+		more = append(more, ":construction: Users see the maintenance page since "+date(fencedSince(s.Run), dayAndTime)+".")
 	}
 	more = append(more, "*Next:* put it right, then press *Look again* or type `/pgupgrade retry "+s.Run.App.Name+"`.", "*To stop:* "+stopWords(s.Run))
-	return s.loud(e, ":octagonal_sign: *I need a person.* "+prose(e.Text), s.legal(actRetry, actCancel, actDetails), more...)
+	return s.loud(e, ":octagonal_sign: *I need a person.* "+prose(e.Text), s.legal(actRetry, actRollback, actCancel, actDetails), more...)
 }

@@ -48,13 +48,21 @@ func state(run ops.Run) string {
 	case ops.StepVerifyApp:
 		return "open again, checking the app"
 	case ops.StepSoak:
+		if run.RolledBack() {
+			return "rolled back, running on the old database"
+		}
 		return "running on the new database"
 	case ops.StepGateDestroy:
-		return "old database is safe to destroy"
+		return retired(run) + " database is safe to destroy"
 	case ops.StepDestroy:
-		return "destroying the old database"
+		return "destroying the " + retired(run) + " database"
 	}
-	if run.Step.Cutover() {
+	switch {
+	case run.Step == ops.StepRollbackMeter:
+		return "rollback: waiting for a decision, users are locked out"
+	case run.RollingBack():
+		return "rollback under way"
+	case run.Step.Cutover():
 		return "cutover under way"
 	}
 	return string(run.Step)
@@ -62,7 +70,18 @@ func state(run ops.Run) string {
 
 // fenced reports whether users are kept out as far as the run knows.
 func fenced(run ops.Run) bool {
+	if run.RollingBack() {
+		return run.Active() && (run.Rollback.Fenced || run.Rollback.Baseline != nil)
+	}
 	return run.Active() && run.Step.Cutover() && !run.Outage.From.IsZero() && run.Outage.Until.IsZero()
+}
+
+// fencedSince is since when users are kept out.
+func fencedSince(run ops.Run) time.Time {
+	if run.RollingBack() && !run.Rollback.Fenced {
+		return run.Rollback.From
+	}
+	return run.Outage.From
 }
 
 // stateMark is the emoji that goes with the state; the words stand beside it.
@@ -170,9 +189,13 @@ func nextWords(run ops.Run) string {
 			s = "an approver says yes or no. The app stays open until then, and the follower stays caught up."
 		}
 	case ops.StepGateDestroy:
-		s = "somebody destroys the old database, or snoozes the reminder. It costs money until then."
+		s = "somebody destroys the " + retired(run) + " database, or snoozes the reminder. It costs money until then."
 	case ops.StepSoak:
-		s = "I watch both databases until " + date(run.Soak.Until, dayOnly) + " and say when the old one is safe to destroy."
+		s = "I watch both databases until " + date(run.Soak.Until, dayOnly) + " and say when the " + retired(run) + " one is safe to destroy."
+	case ops.StepRollbackMeter:
+		if !run.Rollback.Asked.IsZero() {
+			s = "an approver says *Go back anyway* or *Stay on the new database*. Without an answer by " + date(run.Rollback.Asked.Add(ops.LossWait), timeOnly) + " the app stays on the new one."
+		}
 	}
 	if s == "" {
 		s = lowerFirst(prose(run.Next))
@@ -205,12 +228,20 @@ func stopWords(run ops.Run) string {
 	switch {
 	case run.Returning:
 		return "nothing to stop; it is going back."
-	case run.Step == ops.StepPromote, run.Step == ops.StepUnfence:
+	case run.Help == "" && (run.Step == ops.StepPromote || run.Step == ops.StepUnfence):
 		return "the switch to the new database has begun, so it is brought to its end; " + code(run.Database.Name) + " is kept."
 	case run.Step == ops.StepDestroy:
 		return "the order to destroy was given and cannot be taken back."
 	}
-	return "the app uses the new database. *Not good* shows how to go back by hand; " + code(run.Database.Name) + " still has everything as of the cutover."
+	switch {
+	case run.RollingBack():
+		return "the rollback is brought to its end now; " + code(run.Follower.Name) + " is kept."
+	case run.RolledBack():
+		return "nothing to stop: " + code(run.App.Name) + " is back on " + code(run.Database.Name) + ". " + code(run.Follower.Name) + " keeps everything written until the rollback."
+	case run.Help != "" && fenced(run):
+		return "*Roll back…*, or `/pgupgrade rollback " + run.App.Name + "`, goes back to " + code(run.Database.Name) + " after one more question."
+	}
+	return "the app uses the new database. *Roll back…*, or `/pgupgrade rollback " + run.App.Name + "`, goes back to " + code(run.Database.Name) + ", which still has everything as of the cutover."
 }
 
 // price is what both databases cost: "$50 a month while both exist, about $1.67 a day".

@@ -24,6 +24,7 @@ Usage:
   pgupgrade status [APP] [--json] [--state DIR]  show upgrades under way
   pgupgrade approve APP [--state DIR]            say yes to the open question, when Slack is away
   pgupgrade cancel APP [--state DIR]             stop the upgrade and go back, when Slack is away
+  pgupgrade rollback APP [--state DIR]           go back after the switch, when Slack is away
   pgupgrade version
 
 Settings are environment variables; see README.md.
@@ -79,6 +80,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		err = p.approve(ctx, rest)
 	case "cancel":
 		err = p.cancel(ctx, rest)
+	case "rollback":
+		err = p.rollback(ctx, rest)
 	case "version":
 		fmt.Fprintln(out, version())
 	case "help", "-h", "--help":

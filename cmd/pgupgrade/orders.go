@@ -63,14 +63,44 @@ func (p *program) approve(ctx context.Context, args []string) error {
 		return err
 	}
 	run, err := p.current(ctx, rows, args[0])
-	if err == nil && (run.Asked == nil || run.Asked.Gate != ops.GateCreate && run.Asked.Gate != ops.GateCutover) {
+	gate, digest, open := openGate(run)
+	if err == nil && !open {
 		err = ops.Userf("The upgrade of '%s' has no question open that is answered here; it is at step %s. %s", args[0], run.Step, run.Next)
 	}
 	if err == nil {
-		_, err = service.Answer(ctx, o.actor(), ops.Answer{Run: run.ID, Gate: run.Asked.Gate, Digest: run.Asked.Digest, Yes: true, How: ops.ByTerminal})
+		_, err = service.Answer(ctx, o.actor(), ops.Answer{Run: run.ID, Gate: gate, Digest: digest, Yes: true, How: ops.ByTerminal})
 	}
 	if err == nil {
-		fmt.Fprintf(p.out, "Approved for %s as %s: %s. 'pgupgrade status %s' shows how it goes on.\n", run.App.Name, o.account, run.Asked.Gate, run.App.Name)
+		fmt.Fprintf(p.out, "Approved for %s as %s: %s. 'pgupgrade status %s' shows how it goes on.\n", run.App.Name, o.account, gate, run.App.Name)
+	}
+	return plainError(errors.Join(err, rows.Close()))
+}
+
+// openGate is the question that approve answers. Destroying and rolling back
+// are ordered, not answered.
+func openGate(run ops.Run) (gate ops.Gate, digest string, open bool) {
+	for _, gate := range []ops.Gate{ops.GateCreate, ops.GateCutover, ops.GateLoss} {
+		if digest, open := ops.OpenQuestion(run, gate); open {
+			return gate, digest, true
+		}
+	}
+	return "", "", false
+}
+
+// rollback orders the way back after the switch. The app's name is typed as the
+// argument; what would be lost is asked about once more, by approve.
+func (p *program) rollback(ctx context.Context, args []string) error {
+	rows, service, o, err := p.atTerminal(ctx, "rollback", args)
+	if err != nil {
+		return err
+	}
+	run, err := p.current(ctx, rows, args[0])
+	if err == nil {
+		_, err = service.Answer(ctx, o.actor(), ops.Answer{Run: run.ID, Gate: ops.GateRollback, Digest: ops.RollbackDigest(run), Yes: true, How: ops.ByTerminal})
+	}
+	if err == nil {
+		fmt.Fprintf(p.out, "Rollback of %s ordered as %s. When the writers are stopped it asks once more: 'pgupgrade approve %s' goes back to %s, 'pgupgrade cancel %s' stays. Without an answer within %s it stays. 'pgupgrade status %s' shows how it goes on.\n",
+			run.App.Name, o.account, run.App.Name, run.Database.Name, run.App.Name, ops.FormatDuration(ops.LossWait), run.App.Name)
 	}
 	return plainError(errors.Join(err, rows.Close()))
 }

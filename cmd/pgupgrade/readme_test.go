@@ -64,7 +64,7 @@ func TestTheReadmeHasEveryCommand(t *testing.T) {
 			}
 		}
 	}
-	if n != 7 {
-		t.Errorf("found %d commands in the usage, want 7", n)
+	if n != 8 {
+		t.Errorf("found %d commands in the usage, want 8", n)
 	}
 }
