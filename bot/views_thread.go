@@ -328,10 +328,14 @@ func scaleWords(run ops.Run, app string) (down, up string) {
 }
 
 func (s Story) undo(e ops.Event) View {
-	text := ":wrench: *Should I be gone, this opens the app again by hand:*"
+	lead := "Should I be gone, this opens the app again by hand"
+	if e.Step.Rollback() { // until DATABASE goes back; after that the same commands open it there
+		lead += ", on the database that `DATABASE` leads to then"
+	}
+	text := ":wrench: *" + lead + ":*"
 	block := "```" + escape(strings.ReplaceAll(e.Text, "`", "'")) + "```"
 	return fit(View{
-		Text:   "Should I be gone, this opens the app again by hand:\n" + block,
+		Text:   lead + ":\n" + block,
 		Blocks: []slackgo.Block{section(text + "\n" + block)},
 	})
 }
