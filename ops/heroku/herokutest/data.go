@@ -119,6 +119,9 @@ func (s *Server) upgradeStatus(c call, d *database) answer {
 		return ok(wait(false, "available"))
 	}
 	part := float64(c.now.Sub(d.upgradeBegun)) / float64(d.upgradeEnds.Sub(d.upgradeBegun))
+	if d.stalled {
+		part = min(part, 0.5)
+	}
 	switch {
 	case part >= 1 && d.upgradeFails != "":
 		return ok(wait(false, d.upgradeFails, "error?", true))

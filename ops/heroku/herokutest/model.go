@@ -78,6 +78,7 @@ type database struct {
 	upgradeEnds  time.Time
 	upgradeFails string // scripted: the message
 	noVersion    bool   // scripted: the upgrade ends without the version changing
+	stalled      bool   // scripted: its upgrade never ends
 	stuck        bool   // scripted: never provisioned
 	lagRising    bool   // scripted
 	noLag        bool   // scripted: no Behind By row

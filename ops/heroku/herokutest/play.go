@@ -37,7 +37,7 @@ func (s *Server) playUntil(from, now time.Time) {
 				s.release(t.app, "Attach "+t.name+" (@ref:"+d.name+")", st.vars(t.app, now), now)
 			}
 		}
-		if d.upgradeTo != "" && !now.Before(d.upgradeEnds) && d.upgradeFails == "" {
+		if d.upgradeTo != "" && !now.Before(d.upgradeEnds) && d.upgradeFails == "" && !d.stalled {
 			if !d.noVersion {
 				d.version = d.upgradeTo + minors[d.upgradeTo]
 			}
