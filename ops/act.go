@@ -16,6 +16,7 @@ const (
 	ActUpgrade     ActKind = "upgrade.run"        // Args["version"]; sent once, never repeated
 	ActPromote     ActKind = "attachment.replace" // Args["name"], Args["namespace"]
 	ActDetach      ActKind = "attachment.delete"
+	ActSchedule    ActKind = "schedule.create" // Args["hour"], Args["timezone"], Args["name"]
 	ActDestroy     ActKind = "addon.destroy"
 )
 

@@ -37,15 +37,44 @@ type RunPlan struct {
 	NewName     string       `json:"new_name"`
 	NewPlan     string       `json:"new_plan"`
 	NewAlias    string       `json:"new_alias"` // attachment name of the follower on the billing app
-	OldAlias    string       `json:"old_alias"` // second attachment of the old database; "" when it has one already
+	OldAlias    string       `json:"old_alias"` // name that the old database keeps on the billing app, never moved
 	BillingApp  Ref          `json:"billing_app"`
 	OneOffs     OneOffPolicy `json:"one_offs"`
 	Bytes       int64        `json:"bytes"`
 	Cents       int          `json:"cents"`     // price of the new database a month
 	OldCents    int          `json:"old_cents"` // price of the old one a month
 	Forecast    Forecast     `json:"forecast"`
+	Fates       []Fate       `json:"fates,omitempty"` // what will happen to everything that leads to the old database or lives on it
+	Schedules   []Schedule   `json:"schedules,omitempty"` // backup schedules of the old database, made again on the new one
 	NeedsBackup bool         `json:"needs_backup"`
 	BackupWhy   string       `json:"backup_why"`
+}
+
+// Fate is one thing that leads to the old database or lives on it, and what
+// will happen to it, in words.
+type Fate struct {
+	What string `json:"what"` // "`DATABASE` of `orders`"
+	Fate string `json:"fate"` // "moves to the new database"
+}
+
+// Names lists the names that the switch moves: "`DATABASE` of `orders`, ...".
+func (p RunPlan) Names() string {
+	var out []string
+	for _, app := range p.Apps {
+		for _, a := range app.Attachments {
+			out = append(out, "`"+a.Name+"` of `"+app.Name+"`")
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// AppNames lists the apps that are stopped and switched: "`orders`, `reports`".
+func (p RunPlan) AppNames() string {
+	var out []string
+	for _, app := range p.Apps {
+		out = append(out, "`"+app.Name+"`")
+	}
+	return strings.Join(out, ", ")
 }
 
 // PlanApp is one app that the run fences and switches.

@@ -1,6 +1,10 @@
 package ops
 
-import "time"
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
 
 // Ref names one object of Heroku's: the id is what identifies it.
 type Ref struct {
@@ -115,6 +119,20 @@ type Endpoint struct {
 // Zero reports whether there is no endpoint.
 func (e Endpoint) Zero() bool { return e == Endpoint{} }
 
+// SameServer reports whether both lead to the same server. At Heroku a host is
+// one server, also through its pooler, which has a port of its own. On loopback
+// every server has the same host, so there the port tells them apart.
+func (e Endpoint) SameServer(o Endpoint) bool {
+	if e.Host == "" || e.Host != o.Host {
+		return false
+	}
+	ip, err := netip.ParseAddr(e.Host)
+	if e.Host == "localhost" || err == nil && ip.IsLoopback() {
+		return e.Port == o.Port
+	}
+	return true
+}
+
 // Database is what the Data API says about one database, without its secrets.
 type Database struct {
 	AddonID   string
@@ -162,6 +180,16 @@ type Transfer struct {
 	Bytes      int64
 	DatabaseID string // "" when the service does not say
 }
+
+// Schedule is a daily backup of a database.
+type Schedule struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"` // a config var name: "DATABASE_URL"
+	Hour     int    `json:"hour"`
+	Timezone string `json:"timezone"`
+}
+
+func (s Schedule) String() string { return fmt.Sprintf("at %02d:00 %s", s.Hour, s.Timezone) }
 
 // Credential is one Postgres credential; "default" always exists.
 type Credential struct {

@@ -49,6 +49,7 @@ type Run struct {
 	Progress  string       `json:"progress"` // the upgrade's own words: "upgrading (2/3)"
 	Proof     Proof        `json:"proof"`
 	Verified  Verified     `json:"verified"`
+	Cared     time.Time    `json:"cared"` // when what lived on the old database was seen on the new one too
 	Soak      Soak         `json:"soak"`
 	Rollback  *Rollback    `json:"rollback"`
 	Destroyed time.Time    `json:"destroyed"` // when the retired database was seen gone

@@ -23,6 +23,7 @@ const (
 	StepGateDestroy    Step = "gate.destroy"
 	StepDestroy        Step = "destroy"
 
+	StepReturnAttach   Step = "return.attach"   // a switch that could not end: attach the old database again
 	StepReturnUnfence  Step = "return.unfence"  // lift maintenance, restore the formation
 	StepReturnFollower Step = "return.follower" // destroy the follower this run created
 
@@ -46,7 +47,7 @@ func Steps() []Step {
 
 // Known reports whether the program knows the step.
 func (s Step) Known() bool {
-	return s.index() >= 0 || s == StepReturnUnfence || s == StepReturnFollower || s.Rollback()
+	return s.index() >= 0 || s == StepReturnAttach || s == StepReturnUnfence || s == StepReturnFollower || s.Rollback()
 }
 
 func (s Step) index() int {
@@ -90,7 +91,7 @@ func (s Step) Cutover() bool {
 		return true
 	}
 	switch s {
-	case StepFence, StepCatchUpExact, StepUpgrade, StepVerifyNew, StepPromote, StepUnfence, StepReturnUnfence:
+	case StepFence, StepCatchUpExact, StepUpgrade, StepVerifyNew, StepPromote, StepUnfence, StepReturnAttach, StepReturnUnfence:
 		return true
 	}
 	return false

@@ -8,6 +8,25 @@ import (
 	"github.com/pgupgrade/pgupgrade/ops"
 )
 
+// AppFacts is what one survey saw of one app on which the database is attached.
+type AppFacts struct {
+	Ref       ops.Ref
+	App       ops.Fact[ops.App]
+	OnApp     ops.Fact[[]ops.Attachment]
+	Hosts     ops.Fact[map[string]ops.Endpoint]
+	Formation ops.Fact[[]ops.Process]
+	Dynos     ops.Fact[[]ops.Dyno]
+	Releases  ops.Fact[[]ops.Release]
+	Builds    ops.Fact[[]ops.Build]
+	Features  ops.Fact[map[string]bool]
+}
+
+// of returns f as seen from another app.
+func (f Facts) of(x AppFacts) Facts {
+	f.App, f.OnApp, f.Hosts, f.Formation, f.Dynos, f.Releases, f.Builds, f.Features = x.App, x.OnApp, x.Hosts, x.Formation, x.Dynos, x.Releases, x.Builds, x.Features
+	return f
+}
+
 // Facts is what one survey saw. Any of it may be unknown.
 type Facts struct {
 	At       time.Time
@@ -31,6 +50,13 @@ type Facts struct {
 	Transfers   ops.Fact[[]ops.Transfer]
 	Maintenance ops.Fact[Window]
 	Plans       ops.Fact[[]ops.Plan]
+	Schedules   ops.Fact[[]ops.Schedule]
+	// Others are the other apps on which the database is attached.
+	Others []AppFacts
+	// Elsewhere are config vars of apps on which the database is not attached.
+	Elsewhere ops.Fact[[]Copy]
+	// NewCredentials are those of the new database; read before the fence.
+	NewCredentials ops.Fact[[]ops.Credential]
 
 	Target      int    // major version asked for
 	Offered     []int  // majors known to be offered
@@ -54,10 +80,18 @@ func Findings(f Facts) []ops.Finding {
 	var all []ops.Finding
 	for _, check := range []func(Facts) []ops.Finding{
 		own, plan, role, status, version, followable, newPlan, size, maintenance, upgradeUnderWay,
-		asDatabase, otherApps, credentials, pooler, copies, followers, forks,
+		apps, credentials, pooler, copies, elsewhere, followers, forks,
 		backup, releasePhase, releases, preboot, oneOffs, maintenanceMode, formation, bySQL,
 	} {
 		all = append(all, check(f)...)
+	}
+	for _, x := range f.Others {
+		for _, check := range []func(Facts) []ops.Finding{copies, releasePhase, releases, preboot, oneOffs, maintenanceMode, formation} {
+			for _, finding := range check(f.of(x)) {
+				finding.Evidence = x.Ref.Name + ": " + finding.Evidence
+				all = append(all, finding)
+			}
+		}
 	}
 	return all
 }

@@ -19,7 +19,7 @@ func own(f Facts) []ops.Finding {
 	if !f.Database.Known {
 		return unknown(n, title, ops.Block, f.Database.Why)
 	}
-	if f.Database.Value.Endpoint.Host == f.OwnDatabase.Host {
+	if f.Database.Value.Endpoint.SameServer(f.OwnDatabase) {
 		return found(n, title, ops.Block, "This database holds the bot's own state (`DATABASE_URL` of the bot).", "Upgrade it from another installation, or by hand.")
 	}
 	return nil

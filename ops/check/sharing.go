@@ -8,65 +8,123 @@ import (
 	"github.com/pgupgrade/pgupgrade/ops"
 )
 
-func otherApps(f Facts) []ops.Finding {
-	const n, title = "H12", "Only this app uses the database"
+// apps: every app on which the database is attached is stopped and switched, so
+// each must be within the rights of the bot's account.
+func apps(f Facts) []ops.Finding {
+	const n, title = "H12", "Apps that use the database"
 	if !f.OnDatabase.Known {
 		return unknown(n, title, ops.Block, f.OnDatabase.Why)
 	}
 	if !f.App.Known {
 		return unknown(n, title, ops.Block, f.App.Why)
 	}
-	var others []string
-	for _, a := range f.OnDatabase.Value {
-		if a.App.ID != f.App.Value.ID && !slices.Contains(others, a.App.Name) {
-			others = append(others, a.App.Name)
+	if !f.OnApp.Known {
+		return unknown(n, title, ops.Block, f.OnApp.Why)
+	}
+	var names []string
+	for _, x := range f.Others {
+		if !x.App.Known || !x.OnApp.Known || !x.Formation.Known {
+			return found(n, title, ops.Block, fmt.Sprintf("`%s` uses the database too and cannot be looked at (%s).", x.Ref.Name, first(x.App.Why, x.OnApp.Why, x.Formation.Why)),
+				"Give the bot's Heroku account the permissions view, deploy, operate and manage on that app, or detach the database from it.")
 		}
+		names = append(names, x.Ref.Name)
 	}
-	if len(others) > 0 {
-		slices.Sort(others)
-		return found(n, title, ops.Block, "Also attached to "+strings.Join(others, ", ")+".", "Databases shared between apps are not handled yet; this version would leave those apps on the old database.")
+	if len(names) == 0 {
+		return found(n, title, ops.Pass, "attached to "+f.App.Value.Name+" only", "")
 	}
-	if f.Addon.Known && f.Addon.Value.App.ID != f.App.Value.ID {
-		return found(n, title, ops.Block, fmt.Sprintf("It is billed to %s, another app.", f.Addon.Value.App.Name), "Start the upgrade on that app.")
-	}
-	return found(n, title, ops.Pass, "attached to "+f.App.Value.Name+" only", "")
+	return found(n, title, ops.Warn, fmt.Sprintf("Also attached to %s: all of them are stopped during the cutover and switched together.", strings.Join(names, ", ")), "Tell whoever looks after those apps.")
 }
 
+// credentials: an attachment with a credential of its own moves under the same
+// credential, so the new database must have it.
 func credentials(f Facts) []ops.Finding {
-	const n, title = "H13", "Only the default credential"
-	if f.OnDatabase.Known {
-		for _, a := range f.OnDatabase.Value {
-			if strings.HasPrefix(a.Namespace, "credential:") {
-				return found(n, title, ops.Block, fmt.Sprintf("`%s` on %s uses the credential `%s`.", a.Name, a.App.Name, strings.TrimPrefix(a.Namespace, "credential:")), "Extra credentials are not moved by this version.")
-			}
+	const n, title = "H13", "Credentials"
+	used := map[string][]string{}
+	for _, a := range f.OnDatabase.Value {
+		if c, ok := strings.CutPrefix(a.Namespace, "credential:"); ok {
+			used[c] = append(used[c], a.Name+" on "+a.App.Name)
 		}
 	}
 	if !f.Credentials.Known {
-		return unknown(n, title, ops.Warn, f.Credentials.Why)
+		severity := ops.Warn
+		if len(used) > 0 {
+			severity = ops.Block
+		}
+		return unknown(n, title, severity, f.Credentials.Why)
 	}
-	var extra []string
+	var out []ops.Finding
 	for _, c := range f.Credentials.Value {
-		if c.Name != "default" {
-			extra = append(extra, c.Name)
+		names := used[c.Name]
+		switch {
+		case c.Name == "default":
+		case len(names) == 0:
+			out = append(out, found(n, title, ops.Warn, fmt.Sprintf("No attachment uses the credential `%s`; whoever has its URL keeps the old database.", c.Name), "Give them the new one's URL after the switch.")...)
+		case f.Cutover:
+			out = append(out, carried(f.NewCredentials, c.Name)...)
+		default:
+			out = append(out, found(n, title, ops.Inform, fmt.Sprintf("`%s` (%s) moves along; the new database must have it before the cutover.", c.Name, strings.Join(names, ", ")), "")...)
 		}
 	}
-	if len(extra) > 0 {
-		return found(n, title, ops.Block, "It has more credentials: "+strings.Join(extra, ", ")+".", "Extra credentials are not moved by this version.")
+	if out == nil {
+		return found(n, title, ops.Pass, "default only", "")
 	}
-	return found(n, title, ops.Pass, "default only", "")
+	return out
+}
+
+// carried: the new database has the credential.
+func carried(have ops.Fact[[]ops.Credential], name string) []ops.Finding {
+	const n, title = "H13", "Credentials"
+	if !have.Known {
+		return unknown(n, title, ops.Block, have.Why)
+	}
+	for _, c := range have.Value {
+		if c.Name == name && c.State == "active" {
+			return found(n, title, ops.Pass, fmt.Sprintf("the new database has `%s`", name), "")
+		}
+	}
+	return found(n, title, ops.Block, fmt.Sprintf("The new database has no active credential `%s`.", name), "A follower takes the roles of its leader; if Heroku does not list it after some minutes, ask Heroku's support, or detach what uses it.")
 }
 
 func pooler(f Facts) []ops.Finding {
-	const n, title = "H14", "No connection pooler"
+	const n, title = "H14", "Connection pooler"
 	if !f.OnDatabase.Known {
 		return unknown(n, title, ops.Block, f.OnDatabase.Why)
 	}
+	var names []string
 	for _, a := range f.OnDatabase.Value {
 		if strings.HasPrefix(a.Namespace, "connection-pooling:") {
-			return found(n, title, ops.Block, fmt.Sprintf("`%s` on %s goes through the connection pooler.", a.Name, a.App.Name), "Poolers are not moved by this version.")
+			names = append(names, a.Name+" on "+a.App.Name)
 		}
 	}
+	if len(names) > 0 {
+		return found(n, title, ops.Inform, strings.Join(names, ", ")+" moves along under the same name.", "")
+	}
 	return found(n, title, ops.Pass, "none", "")
+}
+
+// Copy is a config var that holds a copy of the database's URL on an app on
+// which the database is not attached.
+type Copy struct {
+	App string
+	Var string
+}
+
+// elsewhere: copied URLs on apps to which the database is not attached.
+func elsewhere(f Facts) []ops.Finding {
+	const n, title = "H15", "No copied database URL on other apps"
+	if !f.Elsewhere.Known {
+		return unknown(n, title, ops.Warn, f.Elsewhere.Why)
+	}
+	var names []string
+	for _, c := range f.Elsewhere.Value {
+		names = append(names, c.Var+" on "+c.App)
+	}
+	if len(names) > 0 {
+		slices.Sort(names)
+		return found(n, title, ops.Block, "These config vars hold a copy of its URL: "+strings.Join(names, ", ")+".",
+			"Their apps would go on using the old database. Attach the database there instead: `heroku addons:attach "+f.Addon.Value.Name+" -a APP`.")
+	}
+	return found(n, title, ops.Pass, "none in the config vars of the apps that the bot's account can see", "")
 }
 
 // copies: config vars that hold the database's host and are no attachment keep
@@ -82,13 +140,14 @@ func copies(f Facts) []ops.Finding {
 	}
 	var names []string
 	for name, e := range f.Hosts.Value {
-		if e.Host == f.Database.Value.Endpoint.Host && !owned[name] {
+		if e.SameServer(f.Database.Value.Endpoint) && !owned[name] {
 			names = append(names, name)
 		}
 	}
 	if len(names) > 0 {
 		slices.Sort(names)
-		return found(n, title, ops.Acknowledge, "These config vars hold a copy of its URL: "+strings.Join(names, ", ")+".", "They will still lead to the old database after the switch. Change them by hand.")
+		return found(n, title, ops.Block, "These config vars hold a copy of its URL: "+strings.Join(names, ", ")+".",
+			"They would still lead to the old database after the switch. Attach the database under another name instead: `heroku addons:attach "+f.Addon.Value.Name+" --as NAME -a "+f.App.Value.Name+"`.")
 	}
 	return found(n, title, ops.Pass, "none in the app's config vars", "")
 }
@@ -121,18 +180,4 @@ func forks(f Facts) []ops.Finding {
 		return found("H17", "Forks", ops.Inform, fmt.Sprintf("%d; they are databases of their own and stay as they are.", c), "")
 	}
 	return nil
-}
-
-// asDatabase: the switch moves the name DATABASE; another name is not guessed at.
-func asDatabase(f Facts) []ops.Finding {
-	const n, title = "H12", "Attached as DATABASE"
-	if !f.OnApp.Known || !f.Addon.Known {
-		return unknown(n, title, ops.Block, first(f.OnApp.Why, f.Addon.Why))
-	}
-	for _, a := range f.OnApp.Value {
-		if a.Name == "DATABASE" && a.Addon.ID == f.Addon.Value.ID {
-			return found(n, title, ops.Pass, "yes", "")
-		}
-	}
-	return found(n, title, ops.Block, "The app does not use it as `DATABASE`.", "This version moves the name DATABASE only.")
 }

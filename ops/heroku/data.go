@@ -259,6 +259,44 @@ func (c *Client) Credentials(ctx context.Context, addonID string) ([]ops.Credent
 	return out, err
 }
 
+type schedule struct {
+	UUID     string
+	Name     string
+	Hour     text
+	Timezone string
+}
+
+func (s schedule) ops() ops.Schedule {
+	hour, _ := strconv.Atoi(string(s.Hour)) // what Heroku sends is a number
+	return ops.Schedule{ID: s.UUID, Name: s.Name, Hour: hour, Timezone: s.Timezone}
+}
+
+// Schedules returns the daily backups of a database.
+func (c *Client) Schedules(ctx context.Context, addonID string) ([]ops.Schedule, error) {
+	if err := known(addonID); err != nil {
+		return nil, err
+	}
+	all, err := getData[[]schedule](ctx, c, databases+addonID+"/transfer-schedules")
+	var out []ops.Schedule
+	for _, s := range all {
+		out = append(out, s.ops())
+	}
+	return out, err
+}
+
+// CreateSchedule makes a daily backup of a database.
+func (c *Client) CreateSchedule(ctx context.Context, addonID string, s ops.Schedule) (ops.Schedule, error) {
+	if err := known(addonID); err != nil {
+		return ops.Schedule{}, err
+	}
+	return act(ctx, func(ctx context.Context) (ops.Schedule, error) {
+		var made schedule
+		_, err := c.call(ctx, http.MethodPost, c.data+databases+addonID+"/transfer-schedules",
+			map[string]string{"hour": strconv.Itoa(s.Hour), "timezone": s.Timezone, "schedule_name": s.Name}, &made, nil)
+		return made.ops(), err
+	})
+}
+
 // Maintenance says whether Heroku maintains the database, or soon must.
 func (c *Client) Maintenance(ctx context.Context, addonID string) (status string, requiredBy time.Time, err error) {
 	if err := known(addonID); err != nil {

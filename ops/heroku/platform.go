@@ -45,6 +45,11 @@ func (c *Client) App(ctx context.Context, app string) (ops.App, error) {
 	})
 }
 
+// Apps returns the apps that the account can see.
+func (c *Client) Apps(ctx context.Context) ([]ops.Ref, error) {
+	return list[ops.Ref](ctx, c, "/apps", nil)
+}
+
 // Formation returns the process types of an app.
 func (c *Client) Formation(ctx context.Context, app string) ([]ops.Process, error) {
 	if err := known(app); err != nil {

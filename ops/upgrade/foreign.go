@@ -53,6 +53,10 @@ func foreignTo(run ops.Run, b ops.BaselineApp, f AppFacts) []string {
 // ours reports whether a release is one that this run's own switch makes.
 func ours(run ops.Run, r ops.Release) bool {
 	h := headingOf(run)
+	if run.Step == ops.StepReturnAttach { // the switch's own releases are there too
+		return (strings.HasPrefix(r.Description, "Attach ") || strings.HasPrefix(r.Description, "Detach ")) &&
+			(strings.Contains(r.Description, h.to.Name) || strings.Contains(r.Description, h.from.Name))
+	}
 	return strings.HasPrefix(r.Description, "Attach ") && strings.Contains(r.Description, h.to.Name) ||
 		strings.HasPrefix(r.Description, "Detach ") && strings.Contains(r.Description, h.from.Name)
 }
@@ -71,6 +75,7 @@ func foreignAttachments(run ops.Run, b ops.BaselineApp, now []ops.Attachment) []
 			out = append(out, fmt.Sprintf("%s was attached to %s", a.Name, b.Name))
 		case a.Addon.ID == was.Addon.ID && a.Namespace == was.Namespace:
 		case planned(run, b, a.Name) && a.Addon.ID == headingOf(run).to.ID:
+		case planned(run, b, a.Name) && a.Addon.ID == headingOf(run).from.ID: // not moved back yet
 		default:
 			out = append(out, fmt.Sprintf("%s of %s leads to %s now", a.Name, b.Name, a.Addon.Name))
 		}

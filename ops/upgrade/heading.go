@@ -13,6 +13,9 @@ func headingOf(run ops.Run) heading {
 	if run.RollingBack() && run.Rollback.Baseline != nil {
 		return heading{run.Rollback.Baseline, run.Follower, run.Database}
 	}
+	if run.Step == ops.StepReturnAttach {
+		return heading{run.Baseline, run.Follower, run.Database}
+	}
 	return heading{run.Baseline, run.Database, run.Follower}
 }
 

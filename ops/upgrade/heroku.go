@@ -19,6 +19,7 @@ type Heroku interface {
 type reads interface {
 	Account(ctx context.Context) (ops.Account, error)
 	App(ctx context.Context, app string) (ops.App, error)
+	Apps(ctx context.Context) ([]ops.Ref, error)
 	Formation(ctx context.Context, app string) ([]ops.Process, error)
 	Dynos(ctx context.Context, app string) ([]ops.Dyno, error)
 	Releases(ctx context.Context, app string, newest int) ([]ops.Release, error)
@@ -36,6 +37,7 @@ type reads interface {
 	Transfers(ctx context.Context, app string) ([]ops.Transfer, error)
 	Transfer(ctx context.Context, app, id string) (ops.Transfer, error)
 	Credentials(ctx context.Context, addonID string) ([]ops.Credential, error)
+	Schedules(ctx context.Context, addonID string) ([]ops.Schedule, error)
 	Maintenance(ctx context.Context, addonID string) (status string, requiredBy time.Time, err error)
 }
 
@@ -47,5 +49,6 @@ type acts interface {
 	StopDyno(ctx context.Context, app, dyno string) error
 	RunUpgrade(ctx context.Context, addonID, version string) (message string, err error)
 	CaptureBackup(ctx context.Context, addonID string) (ops.Transfer, error)
+	CreateSchedule(ctx context.Context, addonID string, s ops.Schedule) (ops.Schedule, error)
 	DestroyAddon(ctx context.Context, app, addonID string) (ops.Addon, error)
 }

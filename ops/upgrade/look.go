@@ -26,6 +26,7 @@ const (
 	needNewUpgrade
 	needNewAttachments
 	needBackup
+	needSchedules
 )
 
 // needs is what each step's done-condition reads, and nothing more.
@@ -45,6 +46,7 @@ var needs = map[ops.Step]need{
 	ops.StepSoak:           needRetired,
 	ops.StepGateDestroy:    needRetired,
 	ops.StepDestroy:        needRetired,
+	ops.StepReturnAttach:   needApps | needOld | needHosts,
 	ops.StepReturnUnfence:  needApps,
 	ops.StepReturnFollower: needNew | needNewInfo | needNewAttachments | needOld,
 
@@ -58,6 +60,9 @@ var needs = map[ops.Step]need{
 // needOf narrows a step's reads by what the run stands waiting for.
 func needOf(run ops.Run, decisions []ops.Decision, now time.Time) need {
 	n := needs[run.Step]
+	if run.Step == ops.StepSoak && uncared(run) {
+		n |= needSchedules
+	}
 	if run.Help != "" {
 		return 0
 	}
@@ -89,6 +94,9 @@ func (r *Runner) look(ctx context.Context, run ops.Run, w World, n need) World {
 	l.retired(n)
 	l.new(n)
 	l.backup(n)
+	if n&needSchedules != 0 {
+		read(l, func(v ops.Fact[[]ops.Schedule]) { w.Schedules = v }, func(c context.Context) ([]ops.Schedule, error) { return r.Heroku.Schedules(c, run.Follower.ID) })
+	}
 	l.wait.Wait()
 	return w
 }

@@ -75,7 +75,7 @@ func (t *turn) wait(in time.Duration, next string, args ...any) {
 func (t *turn) blind(what, why string) {
 	in := pollOutside(t.now.Sub(t.run.StepSince), time.Minute)
 	if t.run.Step.Cutover() {
-		in = pollCutover(0)
+		in = t.poll(0)
 	}
 	t.wait(in, "Looking again: could not read %s (%s).", what, why)
 }
@@ -120,13 +120,17 @@ func (t *turn) help(format string, args ...any) {
 	t.move.Kind, t.move.In = Again, 0
 }
 
-// back takes the way back from wherever the run stands. It must not be called
-// once an app was switched: then only people decide.
+// back takes the way back from wherever the run stands. Once a name may lead to
+// the new database it must only be called where that is proven unwritten.
 func (t *turn) back(format string, args ...any) {
 	why := fmt.Sprintf(format, args...)
 	t.run.Asked, t.run.Help = nil, ""
 	t.run.Why = why
 	switch {
+	case switched(t.run, t.w):
+		t.run.Returning = true
+		t.say(ops.EventReturning, "Going back: %s. Every app was fenced, so nothing was written to `%s`; %s is attached to `%s` again, then maintenance and formation come back as they were.", why, t.run.Follower.Name, t.run.Plan.Names(), t.run.Database.Name)
+		t.to(ops.StepReturnAttach, "%s", why)
 	case t.run.Baseline != nil:
 		t.run.Returning = true
 		t.say(ops.EventReturning, "Going back: %s. `%s` stays on `%s`, which was not changed; maintenance and formation come back as they were.", why, t.run.App.Name, t.run.Database.Name)
@@ -154,6 +158,15 @@ func (t *turn) end(outcome, why string, args ...any) {
 	t.run.Step, t.run.StepSince, t.run.Next, t.run.Progress = ops.StepEnd, t.now, "", ""
 	t.say(ops.EventReport, "%s", t.run.Why)
 	t.move.Kind = End
+}
+
+// are begins a sentence about the apps of the run: "`orders` is", "`orders`,
+// `reports` are".
+func (t *turn) are() string {
+	if len(t.run.Plan.Apps) > 1 {
+		return t.run.Plan.AppNames() + " are"
+	}
+	return t.run.Plan.AppNames() + " is"
 }
 
 // resolve notes an act's outcome that was found by looking.

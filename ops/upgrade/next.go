@@ -28,6 +28,7 @@ var steps = map[ops.Step]func(*turn){
 	ops.StepSoak:           soak,
 	ops.StepGateDestroy:    gateDestroy,
 	ops.StepDestroy:        destroy,
+	ops.StepReturnAttach:   returnAttach,
 	ops.StepReturnUnfence:  returnUnfence,
 	ops.StepReturnFollower: returnFollower,
 
@@ -124,7 +125,10 @@ func (t *turn) helpless() bool {
 // no app was switched.
 func (t *turn) pastLimit() bool {
 	o := &t.run.Outage
-	if o.Limit.IsZero() || t.run.Returning || !t.run.Step.Cutover() || switched(t.run, t.w) {
+	if o.Limit.IsZero() || t.run.Returning || !t.run.Step.Cutover() {
+		return false
+	}
+	if switched(t.run, t.w) && (t.run.Step != ops.StepPromote || !unwritten(t.run, t.w)) {
 		return false
 	}
 	if _, ok := t.w.order(ops.OrderExtend, o.Asked, t.now); ok && !o.Asked.IsZero() {

@@ -28,7 +28,7 @@ type fixture struct {
 func at(step ops.Step) fixture {
 	plan := &ops.RunPlan{
 		Method: ops.MethodFollower, Mode: ops.ModeMaintenance, Old: oldDB, OldPlan: "heroku-postgresql:standard-0", From: "15", To: "17",
-		Apps:    []ops.PlanApp{{Ref: orders, Attachments: []ops.PlanAttachment{{ID: "att-1", Name: "DATABASE"}}, HealthURL: "https://orders.example.com"}},
+		Apps:    []ops.PlanApp{{Ref: orders, Attachments: []ops.PlanAttachment{{ID: "att-1", Name: "DATABASE"}}, ReleasePhase: true, HealthURL: "https://orders.example.com"}},
 		NewName: newDB.Name, NewPlan: "heroku-postgresql:standard-0", NewAlias: "PG17_ABCDE", OldAlias: "PG15_ABCDE", BillingApp: orders,
 		OneOffs: ops.OneOffWait, Cents: 5000, NeedsBackup: true, Forecast: forecast(8e9, 0),
 	}
@@ -76,7 +76,7 @@ func at(step ops.Step) fixture {
 		f.run.Outage = ops.Outage{From: now.Add(-time.Minute), Limit: now.Add(30 * time.Minute)}
 	}
 	switch step {
-	case ops.StepCatchUpExact, ops.StepUpgrade, ops.StepVerifyNew, ops.StepPromote, ops.StepUnfence, ops.StepReturnUnfence:
+	case ops.StepCatchUpExact, ops.StepUpgrade, ops.StepVerifyNew, ops.StepPromote, ops.StepUnfence, ops.StepReturnAttach, ops.StepReturnUnfence:
 		f.fenced()
 	}
 	switch step {

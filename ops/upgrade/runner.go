@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops"
@@ -221,6 +222,13 @@ func (r *Runner) do(ctx context.Context, a ops.Act) (detail string, err error) {
 		return "", r.Heroku.StopDyno(ctx, a.App, a.Args["dyno"])
 	case ops.ActUpgrade:
 		return r.Heroku.RunUpgrade(ctx, a.Target, a.Args["version"])
+	case ops.ActSchedule:
+		hour, err := strconv.Atoi(a.Args["hour"])
+		if err != nil {
+			return "", fmt.Errorf("%w: read hour: %w", ops.ErrRefused, err)
+		}
+		x, err := r.Heroku.CreateSchedule(ctx, a.Args["addon"], ops.Schedule{Name: a.Args["name"], Hour: hour, Timezone: a.Args["timezone"]})
+		return x.ID, err
 	case ops.ActDestroy:
 		x, err := r.Heroku.DestroyAddon(ctx, a.App, a.Target)
 		return x.State, err

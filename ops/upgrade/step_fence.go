@@ -108,7 +108,7 @@ func (t *turn) stopDynos(b ops.BaselineApp, dynos []ops.Dyno, abort func(string,
 		abort("dynos of %s still run after %s: %s", b.Name, ops.FormatDuration(waited), strings.Join(names, ", "))
 		return
 	}
-	t.wait(pollCutover(waited), "Waiting for the dynos to end: %s.", strings.Join(names, ", "))
+	t.wait(t.poll(waited), "Waiting for the dynos to end: %s.", strings.Join(names, ", "))
 }
 
 // ExactReads and ExactSpan are how lag zero is proven behind the fence.
@@ -130,7 +130,7 @@ func catchUpExact(t *turn) {
 	waited := t.now.Sub(t.run.StepSince)
 	if behind != 0 {
 		t.run.Exact = ops.Exact{}
-		t.wait(pollCutover(waited), "Waiting for lag zero; %d commits behind.", behind)
+		t.wait(t.poll(waited), "Waiting for lag zero; %d commits behind.", behind)
 		return
 	}
 	if t.run.Exact.Reads == 0 {

@@ -62,7 +62,7 @@ func followerCreate(t *turn) {
 }
 
 func follows(follower, leader ops.Database) bool {
-	return follower.Follower() && follower.Following.Host == leader.Endpoint.Host && follower.Following.Database == leader.Endpoint.Database
+	return follower.Follower() && follower.Following.SameServer(leader.Endpoint) && follower.Following.Database == leader.Endpoint.Database
 }
 
 func firstWhy(whys ...string) string {
@@ -96,8 +96,9 @@ func (t *turn) createFollower() {
 	}
 }
 
-// secondNames gives the old database a second name on the app, so that the
-// switch can take DATABASE away from it, and waits for all releases to end.
+// secondNames gives the old database the name that it keeps on its billing app,
+// so that the switch can take all others away from it, and waits for all
+// releases to end.
 func (t *turn) secondNames() {
 	p := t.run.Plan
 	for _, app := range p.Apps {
@@ -106,20 +107,16 @@ func (t *turn) secondNames() {
 			t.blind("the attachments of "+app.Name, firstWhy(f.Attachments.Why, f.Releases.Why))
 			return
 		}
-		names := 0
-		for _, a := range f.Attachments.Value {
-			if a.Addon.ID == p.Old.ID && a.Namespace == "" {
-				names++
-			}
-		}
-		if names < 2 {
+		if a, ok := attached(f.Attachments.Value, p.OldAlias); app.ID == p.BillingApp.ID && (!ok || a.Addon.ID != p.Old.ID) {
 			if refusal := t.try(ops.Act{Kind: ops.ActAttach, Target: p.OldAlias, App: app.Name, Args: map[string]string{"name": p.OldAlias, "addon": p.Old.ID}},
 				"Giving the old database a second name."); refusal != "" {
 				t.back("Heroku refused to attach the old database a second time: %s", refusal)
 			}
 			return
 		}
-		t.seen(ops.ActAttach, p.OldAlias)
+		if app.ID == p.BillingApp.ID {
+			t.seen(ops.ActAttach, p.OldAlias)
+		}
 		for _, r := range f.Releases.Value {
 			if r.CreatedAt.Before(t.run.CreatedAt) {
 				continue

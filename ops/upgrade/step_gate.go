@@ -39,7 +39,7 @@ func gateCutover(t *turn) {
 		if t.run.Asked != nil {
 			again = "The checks or the attachments have changed, so an earlier approval no longer counts. "
 		}
-		t.ask(ops.GateCutover, digest, "%sMay the cutover begin? `%s` will be in maintenance for about %s.", again, t.run.App.Name, ops.FormatDuration(t.run.Plan.Forecast.Outage))
+		t.ask(ops.GateCutover, digest, "%sMay the cutover begin? %s will be in maintenance for about %s.", again, t.run.Plan.AppNames(), ops.FormatDuration(t.run.Plan.Forecast.Outage))
 		return
 	}
 	d, answered := ops.LatestDecision(t.w.Decisions, ops.GateCutover, digest, t.run.Asked.At, t.now)

@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ func promote(t *turn) {
 		}
 	}
 	t.run.Proof.PromotedAt = t.now
-	t.done("Promoted: `DATABASE` of `%s` is `%s` now.", t.run.App.Name, t.run.Follower.Name)
+	t.done("Promoted: %s leads to `%s` now.", t.run.Plan.Names(), t.run.Follower.Name)
 	t.to(ops.StepUnfence, "every app uses the new database")
 }
 
@@ -49,7 +50,6 @@ func attached(all []ops.Attachment, name string) (ops.Attachment, bool) {
 
 // replace is the last look before the switch, and the switch.
 func (t *turn) replace(app ops.PlanApp, name ops.PlanAttachment) {
-	sent := switched(t.run, t.w)
 	changes, unreadable := foreign(t.run, t.w)
 	why, ok := promotable(t.run, t.w)
 	switch {
@@ -62,24 +62,16 @@ func (t *turn) replace(app ops.PlanApp, name ops.PlanAttachment) {
 	case len(changes) > 0:
 		why = "somebody else changed something: " + strings.Join(changes, "; ")
 	}
-	if why != "" && !sent {
-		t.back("%s", why)
-		return
-	}
 	if why != "" {
-		t.help("The switch of `%s` was begun and cannot go on: %s. The fence stays. `/pgupgrade retry %s` looks again.", app.Name, why, t.run.App.Name)
+		t.unswitch(fmt.Sprintf("The switch of `%s` was begun and cannot go on: %s.", app.Name, why), why)
 		return
 	}
 	refusal := t.try(ops.Act{Kind: ops.ActPromote, Target: target(app, name), App: app.Name,
-		Args: map[string]string{"name": name.Name, "namespace": name.Namespace, "addon": t.run.Follower.ID}}, "Switching "+name.Name+" to the new database.")
-	if refusal == "" {
-		return
+		Args: map[string]string{"name": name.Name, "namespace": name.Namespace, "addon": t.run.Follower.ID}}, "Switching "+name.Name+" of "+app.Name+" to the new database.")
+	if refusal != "" {
+		why := fmt.Sprintf("Heroku refused to switch %s of `%s`: %s", name.Name, app.Name, refusal)
+		t.unswitch(why+".", why)
 	}
-	if len(t.run.Plan.Apps) == 1 && len(app.Attachments) == 1 {
-		t.back("Heroku refused to switch %s: %s", name.Name, refusal) // seen above: it still leads to the old one
-		return
-	}
-	t.help("Heroku refused to switch %s of `%s`: %s. The fence stays. `/pgupgrade retry %s` tries again.", name.Name, app.Name, refusal, t.run.App.Name)
 }
 
 // released reports whether the app's current release leads to the database of
@@ -108,11 +100,12 @@ func (t *turn) released(app ops.PlanApp, info ops.Fact[ops.Database]) bool {
 	}
 	switch attach.Status {
 	case ops.ReleaseFailed, ops.ReleaseExpired:
-		t.help("Release v%d of `%s` (%s) %s, so the app does not use `%s` yet. The fence stays: no dyno runs. See `heroku releases:output v%d -a %s`, put it right, run `heroku releases:retry -a %s`, and `/pgupgrade retry %s` looks again.",
-			attach.Version, app.Name, attach.Description, attach.Status, headingOf(t.run).to.Name, attach.Version, app.Name, app.Name, t.run.App.Name)
+		why := fmt.Sprintf("Release v%d of `%s` (%s) %s, so the app does not use `%s` yet.", attach.Version, app.Name, attach.Description, attach.Status, headingOf(t.run).to.Name)
+		t.unswitch(fmt.Sprintf("%s See `heroku releases:output v%d -a %s`, put it right, and run `heroku releases:retry -a %s`.", why, attach.Version, app.Name, app.Name),
+			fmt.Sprintf("release v%d of `%s` (%s) %s", attach.Version, app.Name, attach.Description, attach.Status))
 		return false
 	case ops.ReleasePending:
-		t.wait(pollCutover(waited), "Waiting for release v%d of %s (%s).", attach.Version, app.Name, attach.Description)
+		t.wait(t.poll(waited), "Waiting for release v%d of %s (%s).", attach.Version, app.Name, attach.Description)
 		return false
 	}
 	if !f.Hosts.Known {
@@ -120,12 +113,13 @@ func (t *turn) released(app ops.PlanApp, info ops.Fact[ops.Database]) bool {
 		return false
 	}
 	for _, name := range app.Attachments {
-		if f.Hosts.Value[name.Name+"_URL"].Host != info.Value.Endpoint.Host {
+		if !f.Hosts.Value[name.Name+"_URL"].SameServer(info.Value.Endpoint) {
 			if waited > 5*time.Minute {
-				t.help("%s_URL of `%s` does not lead to `%s` 5 minutes after the switch. The fence stays. `/pgupgrade retry %s` looks again.", name.Name, app.Name, headingOf(t.run).to.Name, t.run.App.Name)
+				why := fmt.Sprintf("%s_URL of `%s` does not lead to `%s` 5 minutes after the switch", name.Name, app.Name, headingOf(t.run).to.Name)
+				t.unswitch(why+".", why)
 				return false
 			}
-			t.wait(pollCutover(waited), "Waiting until %s_URL of %s leads to `%s`.", name.Name, app.Name, headingOf(t.run).to.Name)
+			t.wait(t.poll(waited), "Waiting until %s_URL of %s leads to `%s`.", name.Name, app.Name, headingOf(t.run).to.Name)
 			return false
 		}
 	}
@@ -138,7 +132,7 @@ func unfence(t *turn) {
 		return
 	}
 	t.run.Outage.Until = t.now
-	t.done("`%s` is open again on PostgreSQL %s: formation and maintenance as before.", t.run.App.Name, t.run.Plan.To)
+	t.done("%s open again on PostgreSQL %s: formation and maintenance as before.", t.are(), t.run.Plan.To)
 	t.to(ops.StepVerifyApp, "as recorded")
 	outage := t.run.Outage.Until.Sub(t.run.Outage.From)
 	t.say(ops.EventOutage, "Downtime %s, forecast %s. %s of it were proof that nothing was missing.", ops.FormatDuration(outage),

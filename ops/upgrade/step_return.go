@@ -13,7 +13,7 @@ func returnUnfence(t *turn) {
 		return
 	}
 	t.run.Outage.Until = t.now
-	t.done("`%s` is open again on `%s` (PostgreSQL %s), as before. Downtime %s.", t.run.App.Name, t.run.Database.Name, t.run.Plan.From,
+	t.done("%s open again on `%s` (PostgreSQL %s), as before. Downtime %s.", t.are(), t.run.Database.Name, t.run.Plan.From,
 		ops.FormatDuration(t.run.Outage.Until.Sub(t.run.Outage.From)))
 	t.to(ops.StepReturnFollower, "as recorded")
 }

@@ -166,31 +166,8 @@ func rollbackAttach(t *turn) {
 		t.rollbackStuck("the old database `%s` is not there any more", t.run.Database.Name)
 		return
 	}
-	for _, app := range t.run.Plan.Apps {
-		f := t.w.Apps[app.ID]
-		if !f.Attachments.Known {
-			t.blind("the attachments of "+app.Name, f.Attachments.Why)
-			return
-		}
-		for _, name := range app.Attachments {
-			if a, ok := attached(f.Attachments.Value, name.Name); ok && a.Addon.ID == t.run.Database.ID {
-				t.seen(ops.ActPromote, target(app, name))
-				continue
-			}
-			if changes, unreadable := foreign(t.run, t.w); unreadable != "" {
-				t.blind(unreadable, "needed before the switch back")
-				return
-			} else if len(changes) > 0 {
-				t.rollbackStuck("somebody else changed something: %s", strings.Join(changes, "; "))
-				return
-			}
-			refusal := t.try(ops.Act{Kind: ops.ActPromote, Target: target(app, name), App: app.Name,
-				Args: map[string]string{"name": name.Name, "namespace": name.Namespace, "addon": t.run.Database.ID}}, "Switching "+name.Name+" back to the old database.")
-			if refusal != "" {
-				t.rollbackStuck("Heroku refused to switch %s of `%s` back: %s", name.Name, app.Name, refusal)
-			}
-			return
-		}
+	if !t.attachOld() {
+		return
 	}
 	for _, app := range t.run.Plan.Apps {
 		if !t.released(app, old.Info) {
@@ -198,7 +175,7 @@ func rollbackAttach(t *turn) {
 		}
 	}
 	t.run.Rollback.Attached = t.now
-	t.done("`DATABASE` of `%s` is `%s` again.", t.run.App.Name, t.run.Database.Name)
+	t.done("%s leads to `%s` again.", t.run.Plan.Names(), t.run.Database.Name)
 	t.to(ops.StepRollbackUnfence, "every app uses the old database")
 }
 
@@ -218,7 +195,7 @@ func rollbackUnfence(t *turn) {
 		return
 	}
 	t.open()
-	t.done("`%s` is open again on `%s` (PostgreSQL %s), rolled back. Downtime of the rollback %s. `%s` is kept as it was.", t.run.App.Name, t.run.Database.Name, t.run.Plan.From,
+	t.done("%s open again on `%s` (PostgreSQL %s), rolled back. Downtime of the rollback %s. `%s` is kept as it was.", t.are(), t.run.Database.Name, t.run.Plan.From,
 		ops.FormatDuration(t.run.Rollback.Until.Sub(t.run.Rollback.From)), t.run.Follower.Name)
 	t.run.Verified, t.run.Soak = ops.Verified{}, ops.Soak{}
 	t.to(ops.StepVerifyApp, "as recorded")
@@ -253,7 +230,7 @@ func rollbackLift(t *turn) {
 		return
 	}
 	t.open()
-	t.done("`%s` is open again on `%s` (PostgreSQL %s), as before the rollback.", t.run.App.Name, t.run.Follower.Name, t.run.Plan.To)
+	t.done("%s open again on `%s` (PostgreSQL %s), as before the rollback.", t.are(), t.run.Follower.Name, t.run.Plan.To)
 	t.lifted(why)
 }
 

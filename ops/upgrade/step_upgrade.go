@@ -48,11 +48,11 @@ func upgradeRun(t *turn) {
 			t.back("Heroku ended the upgrade, but the new database runs %s", info.Value.Version)
 			return
 		}
-		t.wait(pollCutover(since), "Heroku upgrades the follower to %s.", t.run.Plan.To)
+		t.wait(t.poll(since), "Heroku upgrades the follower to %s.", t.run.Plan.To)
 	case since > time.Minute+15*time.Second:
 		t.back("whether the upgrade began cannot be seen, and it is never sent twice")
 	default:
-		t.wait(pollCutover(since), "Looking whether the upgrade began.")
+		t.wait(t.poll(since), "Looking whether the upgrade began.")
 	}
 }
 

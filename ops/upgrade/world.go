@@ -24,6 +24,8 @@ type World struct {
 	Retired DatabaseFacts
 	New     DatabaseFacts
 	Backup  ops.Fact[Found[ops.Transfer]]
+	// Schedules are the backup schedules of the new database.
+	Schedules ops.Fact[[]ops.Schedule]
 }
 
 // Found is the answer to "does it exist, and what is it".

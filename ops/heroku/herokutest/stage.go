@@ -115,7 +115,8 @@ func (s *Server) Stage(what, name, arg string) error {
 		"set var":       func() { k, v, _ := strings.Cut(arg, "="); a.vars[k] = v },
 		"attach": func() {
 			as, db, _ := strings.Cut(arg, " ")
-			s.addAttachment(a, s.state.database(db), as, "", now)
+			db, namespace, _ := strings.Cut(db, " ")
+			s.addAttachment(a, s.state.database(db), as, namespace, now)
 		},
 	}
 	onDatabase := map[string]func(){

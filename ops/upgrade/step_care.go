@@ -1,0 +1,74 @@
+package upgrade
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+)
+
+// careFor is how long what lived on the old database is tried to be made again;
+// after it people are told what is missing.
+const careFor = 15 * time.Minute
+
+// uncared reports whether something that lived on the old database is not yet
+// known to be on the new one.
+func uncared(run ops.Run) bool {
+	return run.Cared.IsZero() && !run.RolledBack() && run.Plan != nil && len(run.Plan.Schedules) > 0
+}
+
+// care makes again on the new database what Heroku keeps with the old one: its
+// backup schedules. It reports false when the turn is decided. The app does not
+// wait for it, so nothing here calls people out of bed.
+func (t *turn) care() bool {
+	if !uncared(t.run) {
+		return true
+	}
+	var missing []string
+	for _, s := range t.run.Plan.Schedules {
+		target := t.run.Follower.ID + " " + s.String()
+		if t.w.Schedules.Known && scheduled(t.w.Schedules.Value, s) {
+			t.seen(ops.ActSchedule, target)
+			continue
+		}
+		missing = append(missing, s.String())
+		if t.now.Sub(t.run.Soak.From) > careFor {
+			continue
+		}
+		if !t.w.Schedules.Known {
+			t.blind("the backup schedules of the new database", t.w.Schedules.Why)
+			return false
+		}
+		refusal := t.try(ops.Act{Kind: ops.ActSchedule, Target: target, Args: map[string]string{
+			"addon": t.run.Follower.ID, "hour": strconv.Itoa(s.Hour), "timezone": s.Timezone, "name": s.Name}}, "Making the backup schedule "+s.String()+" again.")
+		if refusal == "" {
+			return false
+		}
+	}
+	t.run.Cared = t.now
+	if len(missing) > 0 {
+		t.say(ops.EventWarning, "The backup schedules of the old database could not be made again on `%s` (%s). By hand: `heroku pg:backups:schedule DATABASE_URL --at '02:00 UTC' -a %s`.",
+			t.run.Follower.Name, strings.Join(missing, ", "), t.run.App.Name)
+		return true
+	}
+	t.say(ops.EventNote, "Backups are scheduled on `%s` as they were on the old database: %s.", t.run.Follower.Name, schedules(t.run.Plan.Schedules))
+	return true
+}
+
+func scheduled(have []ops.Schedule, want ops.Schedule) bool {
+	for _, s := range have {
+		if s.Hour == want.Hour && s.Timezone == want.Timezone {
+			return true
+		}
+	}
+	return false
+}
+
+func schedules(all []ops.Schedule) string {
+	var out []string
+	for _, s := range all {
+		out = append(out, s.String())
+	}
+	return strings.Join(out, ", ")
+}
