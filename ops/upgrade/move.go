@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops"
@@ -167,6 +168,15 @@ func (t *turn) are() string {
 		return t.run.Plan.AppNames() + " are"
 	}
 	return t.run.Plan.AppNames() + " is"
+}
+
+// lead begins a sentence about the names that move: "`DATABASE` of `orders` leads".
+func (t *turn) lead() string {
+	names := t.run.Plan.Names()
+	if strings.Contains(names, ", ") {
+		return names + " lead"
+	}
+	return names + " leads"
 }
 
 // resolve notes an act's outcome that was found by looking.

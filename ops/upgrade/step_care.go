@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ func (t *turn) care() bool {
 			t.seen(ops.ActSchedule, target)
 			continue
 		}
-		missing = append(missing, s.String())
+		missing = append(missing, fmt.Sprintf("`heroku pg:backups:schedule DATABASE_URL --at '%02d:00 %s' -a %s`", s.Hour, s.Timezone, t.run.Plan.BillingApp.Name))
 		if t.now.Sub(t.run.Soak.From) > careFor {
 			continue
 		}
@@ -48,8 +49,7 @@ func (t *turn) care() bool {
 	}
 	t.run.Cared = t.now
 	if len(missing) > 0 {
-		t.say(ops.EventWarning, "The backup schedules of the old database could not be made again on `%s` (%s). By hand: `heroku pg:backups:schedule DATABASE_URL --at '02:00 UTC' -a %s`.",
-			t.run.Follower.Name, strings.Join(missing, ", "), t.run.App.Name)
+		t.say(ops.EventWarning, "Backup schedules of the old database could not be made again on `%s`. By hand: %s.", t.run.Follower.Name, strings.Join(missing, ", "))
 		return true
 	}
 	t.say(ops.EventNote, "Backups are scheduled on `%s` as they were on the old database: %s.", t.run.Follower.Name, schedules(t.run.Plan.Schedules))

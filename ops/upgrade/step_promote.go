@@ -33,7 +33,7 @@ func promote(t *turn) {
 		}
 	}
 	t.run.Proof.PromotedAt = t.now
-	t.done("Promoted: %s leads to `%s` now.", t.run.Plan.Names(), t.run.Follower.Name)
+	t.done("Promoted: %s to `%s` now.", t.lead(), t.run.Follower.Name)
 	t.to(ops.StepUnfence, "every app uses the new database")
 }
 

@@ -175,7 +175,7 @@ func rollbackAttach(t *turn) {
 		}
 	}
 	t.run.Rollback.Attached = t.now
-	t.done("%s leads to `%s` again.", t.run.Plan.Names(), t.run.Database.Name)
+	t.done("%s to `%s` again.", t.lead(), t.run.Database.Name)
 	t.to(ops.StepRollbackUnfence, "every app uses the old database")
 }
 

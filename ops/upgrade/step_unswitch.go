@@ -50,7 +50,7 @@ func returnAttach(t *turn) {
 			return
 		}
 	}
-	t.done("%s leads to `%s` again.", t.run.Plan.Names(), t.run.Database.Name)
+	t.done("%s to `%s` again.", t.lead(), t.run.Database.Name)
 	t.to(ops.StepReturnUnfence, "every app uses the old database")
 }
 

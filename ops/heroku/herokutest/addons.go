@@ -117,6 +117,7 @@ func (s *Server) createAddon(c call, a *app) answer {
 			return no(http.StatusUnprocessableEntity, "invalid_params", "The plan is too small for a follower of %s.", leader.name)
 		}
 		d.leader, d.version, d.bytes = leader, leader.version, leader.bytes
+		d.credentials = slices.Clone(leader.credentials) // a physical copy has the roles
 	}
 	attachment := "HEROKU_POSTGRESQL_" + s.colour(a)
 	if as, ok := c.body["attachment"].(map[string]any); ok {
@@ -271,7 +272,7 @@ func (s *Server) lastBilling(t *attachment) bool {
 		return false
 	}
 	for _, x := range s.state.of(t.database) {
-		if x != t && x.app == t.app && x.namespace == t.namespace {
+		if x != t && x.app == t.app {
 			return false
 		}
 	}

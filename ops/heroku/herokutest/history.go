@@ -71,6 +71,7 @@ type Fault struct {
 	Method string `json:"method"`
 	Path   string `json:"path"`
 	When   When   `json:"when"`
+	Skip   int    `json:"skip"` // lets so many matching requests through first
 	Times  int    `json:"times"`
 	Status int    `json:"status"` // 0: the connection is dropped
 	Body   string `json:"body"`   // "": an error of Heroku's shape
@@ -97,6 +98,10 @@ func (s *Server) struck(req *http.Request, when When) *Fault {
 	defer s.mu.Unlock()
 	for _, f := range s.faults {
 		if f.When == when && (f.Method == "" || f.Method == req.Method) && strings.Contains(req.URL.Path, f.Path) && (f.Times == 0 || f.left > 0) {
+			if f.Skip > 0 {
+				f.Skip--
+				continue
+			}
 			f.left--
 			return f
 		}

@@ -112,11 +112,17 @@ func (s *Server) Stage(what, name, arg string) error {
 		"pass releases": func() { a.releasing = "" },
 		"preboot":       func() { a.features["preboot"] = true },
 		"copy url":      func() { a.copied = s.byURL(s.state.vars(a, now)["DATABASE_URL"]) },
-		"set var":       func() { k, v, _ := strings.Cut(arg, "="); a.vars[k] = v },
+		"copy var": func() { // a hand-copied URL of another app's database
+			k, from, _ := strings.Cut(arg, " ")
+			a.vars[k] = s.state.vars(s.state.app(from), now)["DATABASE_URL"]
+		},
+		"unset var": func() { delete(a.vars, arg) },
+		"set var":   func() { k, v, _ := strings.Cut(arg, "="); a.vars[k] = v },
 		"attach": func() {
 			as, db, _ := strings.Cut(arg, " ")
 			db, namespace, _ := strings.Cut(db, " ")
 			s.addAttachment(a, s.state.database(db), as, namespace, now)
+			s.release(a, "Attach "+as+" (@ref:"+db+")", s.state.vars(a, now), now)
 		},
 	}
 	onDatabase := map[string]func(){
@@ -129,6 +135,7 @@ func (s *Server) Stage(what, name, arg string) error {
 		"fork/follow":          func() { d.forkFollow = arg },
 		"database maintenance": func() { d.maintenance = arg },
 		"credential":           func() { d.credentials = append(d.credentials, arg) },
+		"drop credential":      func() { d.credentials = slices.DeleteFunc(d.credentials, func(c string) bool { return c == arg }) },
 		"destroy":              func() { d.destroyed = now },
 	}
 	f, ok := onApp[what]
