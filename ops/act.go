@@ -18,6 +18,13 @@ const (
 	ActDetach      ActKind = "attachment.delete"
 	ActSchedule    ActKind = "schedule.create" // Args["hour"], Args["timezone"], Args["name"]
 	ActDestroy     ActKind = "addon.destroy"
+
+	ActFenceDB     ActKind = "database.fence"       // read-only by default, by SQL
+	ActClearDB     ActKind = "database.clear"       // the fence's setting restored to what was recorded
+	ActEndSessions ActKind = "sessions.end"         // of the bot's own credential, by SQL
+	ActReset       ActKind = "connections.reset"    // of every credential, by the Data API
+	ActProve       ActKind = "database.trial-write" // rolled back, on a table of its own
+	ActAnalyze     ActKind = "database.analyze"     // statistics
 )
 
 // Outcomes of an act. The empty outcome is an intent whose answer is not known:

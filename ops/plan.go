@@ -44,8 +44,11 @@ type RunPlan struct {
 	Cents       int          `json:"cents"`     // price of the new database a month
 	OldCents    int          `json:"old_cents"` // price of the old one a month
 	Forecast    Forecast     `json:"forecast"`
-	Fates       []Fate       `json:"fates,omitempty"`     // what will happen to everything that leads to the old database or lives on it
-	Schedules   []Schedule   `json:"schedules,omitempty"` // backup schedules of the old database, made again on the new one
+	Fates       []Fate       `json:"fates,omitempty"`      // what will happen to everything that leads to the old database or lives on it
+	Reach       Place        `json:"reach"`                // where the old database's URL is read before it has its spare name
+	Inside      bool         `json:"inside"`               // the old database can be reached by SQL
+	InsideWhy   string       `json:"inside_why,omitempty"` // why not
+	Schedules   []Schedule   `json:"schedules,omitempty"`  // backup schedules of the old database, made again on the new one
 	NeedsBackup bool         `json:"needs_backup"`
 	BackupWhy   string       `json:"backup_why"`
 }

@@ -49,6 +49,7 @@ type Run struct {
 	Progress  string       `json:"progress"` // the upgrade's own words: "upgrading (2/3)"
 	Proof     Proof        `json:"proof"`
 	Verified  Verified     `json:"verified"`
+	Inside    Inside       `json:"inside"`
 	Cared     time.Time    `json:"cared"` // when what lived on the old database was seen on the new one too
 	Soak      Soak         `json:"soak"`
 	Rollback  *Rollback    `json:"rollback"`
@@ -189,8 +190,9 @@ type Soak struct {
 	LastSample   time.Time `json:"last_sample"`
 	LastUse      time.Time `json:"last_use"` // last time somebody else was connected to the old database
 	Connections  int       `json:"connections"`
-	Unread       int       `json:"unread"`   // samples that could not be read
-	Attached     []string  `json:"attached"` // names that still lead to the old database, other than the recorded alias
+	Seen         string    `json:"seen,omitempty"` // what the last sample saw by SQL
+	Unread       int       `json:"unread"`         // samples that could not be read
+	Attached     []string  `json:"attached"`       // names that still lead to the old database, other than the recorded alias
 	SafeAt       time.Time `json:"safe_at"`
 	Snoozed      time.Time `json:"snoozed"` // no reminder before
 	SnoozeReason string    `json:"snooze_reason"`

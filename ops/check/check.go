@@ -51,6 +51,8 @@ type Facts struct {
 	Maintenance ops.Fact[Window]
 	Plans       ops.Fact[[]ops.Plan]
 	Schedules   ops.Fact[[]ops.Schedule]
+	// Inside is the old database as it speaks by SQL.
+	Inside ops.Fact[ops.Server]
 	// Others are the other apps on which the database is attached.
 	Others []AppFacts
 	// Elsewhere are config vars of apps on which the database is not attached.

@@ -259,6 +259,18 @@ func (c *Client) Credentials(ctx context.Context, addonID string) ([]ops.Credent
 	return out, err
 }
 
+// ResetConnections ends the connections of all credentials.
+func (c *Client) ResetConnections(ctx context.Context, addonID string) error {
+	if err := known(addonID); err != nil {
+		return err
+	}
+	_, err := act(ctx, func(ctx context.Context) (struct{}, error) {
+		_, err := c.call(ctx, http.MethodPost, c.data+databases+addonID+"/connection_reset", nil, nil, nil)
+		return struct{}{}, err
+	})
+	return err
+}
+
 type schedule struct {
 	UUID     string
 	Name     string

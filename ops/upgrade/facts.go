@@ -49,6 +49,13 @@ func (r *Runner) facts(ctx context.Context, run ops.Run) (check.Facts, error) {
 	r.appFacts(ctx, &wg, run.App, &own, f.Cutover)
 	on, err := h.AddonAttachments(ctx, db)
 	f.OnDatabase = ops.FactOf(on, err)
+	fact(&wg, &f.Inside, func() (ops.Server, error) {
+		d, err := r.open(ctx, reach(on, run.Database, f.Billing))
+		if err != nil {
+			return ops.Server{}, err
+		}
+		return d.Server(ctx)
+	})
 	f.Others = make([]check.AppFacts, 0, 4)
 	for _, ref := range otherApps(run.App, on) {
 		f.Others = append(f.Others, check.AppFacts{Ref: ref})

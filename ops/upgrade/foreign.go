@@ -26,7 +26,36 @@ func foreign(run ops.Run, w World) (changes []string, unreadable string) {
 		}
 		changes = append(changes, foreignTo(run, b, f)...)
 	}
-	return changes, unreadable
+	written, why := foreignInside(run, w)
+	if unreadable == "" {
+		unreadable = why
+	}
+	return append(changes, written...), unreadable
+}
+
+// foreignInside names what was written to the old database since it was proven
+// still, and a fence that somebody took down. Counts that sessions still keep to
+// themselves are waited for before the switch (settled).
+func foreignInside(run ops.Run, w World) (changes []string, unreadable string) {
+	if !run.Inside.On || run.Inside.StillAt.IsZero() || run.RollingBack() || run.Returning {
+		return nil, ""
+	}
+	sql, still := w.Old.SQL, w.Kept.Still
+	if !sql.Fence.Known || !sql.Activity.Known || !still.Known {
+		return nil, fmt.Sprintf("`%s` by SQL (%s)", run.Database.Name, firstWhy(sql.Fence.Why, sql.Activity.Why, still.Why))
+	}
+	if !sql.Fence.Value.On() {
+		changes = append(changes, fmt.Sprintf("`%s` was made writable", run.Database.Name))
+	}
+	written, _ := ops.WrittenSince(still.Value, sql.Activity.Value)
+	for i, x := range written {
+		if i == 3 {
+			changes = append(changes, fmt.Sprintf("and %d more tables", len(written)-i))
+			break
+		}
+		changes = append(changes, fmt.Sprintf("`%s` was written to (%s)", run.Database.Name, x))
+	}
+	return changes, ""
 }
 
 func foreignTo(run ops.Run, b ops.BaselineApp, f AppFacts) []string {

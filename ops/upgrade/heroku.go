@@ -50,5 +50,6 @@ type acts interface {
 	RunUpgrade(ctx context.Context, addonID, version string) (message string, err error)
 	CaptureBackup(ctx context.Context, addonID string) (ops.Transfer, error)
 	CreateSchedule(ctx context.Context, addonID string, s ops.Schedule) (ops.Schedule, error)
+	ResetConnections(ctx context.Context, addonID string) error
 	DestroyAddon(ctx context.Context, app, addonID string) (ops.Addon, error)
 }

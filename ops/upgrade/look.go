@@ -93,6 +93,7 @@ func (r *Runner) look(ctx context.Context, run ops.Run, w World, n need) World {
 	l.old(n)
 	l.retired(n)
 	l.new(n)
+	l.inside()
 	l.backup(n)
 	if n&needSchedules != 0 {
 		read(l, func(v ops.Fact[[]ops.Schedule]) { w.Schedules = v }, func(c context.Context) ([]ops.Schedule, error) { return r.Heroku.Schedules(c, run.Follower.ID) })

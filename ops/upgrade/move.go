@@ -28,6 +28,7 @@ type Move struct {
 	Decisions []ops.Decision
 	Resolved  []ops.Act // acts whose outcome was found by looking
 	Samples   []ops.Sample
+	Readings  []Named // written before the run is saved
 }
 
 // turn is one choice in the making: the run as it will be saved, and the move.

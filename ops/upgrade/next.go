@@ -128,7 +128,7 @@ func (t *turn) pastLimit() bool {
 	if o.Limit.IsZero() || t.run.Returning || !t.run.Step.Cutover() {
 		return false
 	}
-	if switched(t.run, t.w) && (t.run.Step != ops.StepPromote || !unwritten(t.run, t.w)) {
+	if switched(t.run, t.w) && (t.run.Step != ops.StepPromote || !unwritten(t.run, t.w).unwritten) {
 		return false
 	}
 	if _, ok := t.w.order(ops.OrderExtend, o.Asked, t.now); ok && !o.Asked.IsZero() {

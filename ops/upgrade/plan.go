@@ -40,6 +40,8 @@ func (r *Runner) plan(run ops.Run, f check.Facts) *ops.RunPlan {
 	for _, x := range append([]check.AppFacts{own}, f.Others...) {
 		p.Apps = append(p.Apps, planApp(x, f.OnDatabase.Value))
 	}
+	p.Reach = reach(f.OnDatabase.Value, run.Database, p.BillingApp)
+	p.Inside, p.InsideWhy = insideWhy(f.Inside)
 	p.Schedules = f.Schedules.Value
 	p.Fates = fates(*p, f)
 	return p
@@ -63,6 +65,38 @@ func spareName(on []ops.Attachment, billing ops.Ref, fresh string) string {
 		}
 	}
 	return fresh
+}
+
+// reach is where the old database's URL can be read: a name with the default
+// credential, on its billing app if there is one, DATABASE first.
+func reach(on []ops.Attachment, db, billing ops.Ref) ops.Place {
+	best, rating := ops.Place{AddonID: db.ID}, 0
+	for _, a := range on {
+		r := 1
+		if a.App.ID == billing.ID {
+			r += 2
+		}
+		if a.Name == "DATABASE" {
+			r++
+		}
+		if a.Namespace == "" && r > rating {
+			best, rating = ops.Place{AddonID: db.ID, App: a.App.Name, Var: a.Name + "_URL"}, r
+		}
+	}
+	return best
+}
+
+// insideWhy says whether the database fence can be part of the cutover, and why not.
+func insideWhy(s ops.Fact[ops.Server]) (bool, string) {
+	switch {
+	case !s.Known:
+		return false, firstWhy(s.Why)
+	case s.Value.Follower:
+		return false, "it is a follower"
+	case !s.Value.Owner:
+		return false, "the credential does not own the database"
+	}
+	return true, ""
 }
 
 // planApp lists every name under which the app has the old database: all of

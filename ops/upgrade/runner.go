@@ -25,6 +25,9 @@ type Rows interface {
 	Decide(ctx context.Context, d ops.Decision, e ops.Event) (ops.Decision, error)
 	Decisions(ctx context.Context, run string) ([]ops.Decision, error)
 	AddSample(ctx context.Context, s ops.Sample) error
+	// SaveReading fails with ops.ErrStale once somebody else saved the run.
+	SaveReading(ctx context.Context, r ops.Run, name string, reading any) error
+	Reading(ctx context.Context, run, name string, into any) (bool, error)
 	// LastBeat is when something was last seen alive.
 	LastBeat(ctx context.Context, name string) (time.Time, bool, error)
 }
@@ -45,6 +48,7 @@ type Runner struct {
 	Rows   Rows
 	Heroku Heroku
 	Health Health
+	SQL    SQL // nil: no database is reached by SQL
 	Now    func() time.Time
 	Log    *slog.Logger
 
@@ -143,6 +147,11 @@ func (r *Runner) carryOut(ctx context.Context, was, run ops.Run, m Move) (done b
 			return false, 0, fmt.Errorf("keep decision of run %s: %w", run.ID, err)
 		}
 	}
+	for _, x := range m.Readings {
+		if err := r.Rows.SaveReading(ctx, run, x.Name, x.Reading); err != nil {
+			return false, 0, fmt.Errorf("keep reading %s of run %s: %w", x.Name, run.ID, err)
+		}
+	}
 	for _, s := range m.Samples {
 		if err := r.Rows.AddSample(ctx, s); err != nil {
 			return false, 0, fmt.Errorf("keep sample of run %s: %w", run.ID, err)
@@ -174,7 +183,7 @@ func (r *Runner) act(ctx context.Context, run ops.Run, m Move) error {
 	}
 	call, cancel := context.WithTimeout(ctx, ActLimit)
 	defer cancel()
-	detail, err := r.do(call, a)
+	detail, err := r.do(call, run, a)
 	a.EndedAt = r.Now()
 	a.Outcome, a.Detail = ops.OutcomeDone, detail
 	if err != nil {
@@ -199,7 +208,7 @@ func (r *Runner) act(ctx context.Context, run ops.Run, m Move) error {
 }
 
 // do makes the one call that an act means.
-func (r *Runner) do(ctx context.Context, a ops.Act) (detail string, err error) {
+func (r *Runner) do(ctx context.Context, run ops.Run, a ops.Act) (detail string, err error) {
 	switch a.Kind {
 	case ops.ActBackup:
 		t, err := r.Heroku.CaptureBackup(ctx, a.Target)
@@ -232,6 +241,10 @@ func (r *Runner) do(ctx context.Context, a ops.Act) (detail string, err error) {
 	case ops.ActDestroy:
 		x, err := r.Heroku.DestroyAddon(ctx, a.App, a.Target)
 		return x.State, err
+	case ops.ActReset:
+		return "", r.Heroku.ResetConnections(ctx, a.Target)
+	case ops.ActFenceDB, ops.ActClearDB, ops.ActEndSessions, ops.ActProve, ops.ActAnalyze:
+		return r.doInside(ctx, run, a)
 	}
 	return "", fmt.Errorf("%w: this version does not know the act %q", ops.ErrRefused, a.Kind)
 }

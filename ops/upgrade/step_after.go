@@ -181,25 +181,48 @@ func (t *turn) sample() bool {
 		t.ended("was destroyed by somebody else")
 		return false
 	}
-	var connections ops.Fact[int]
-	if old.Info.Known {
-		connections = old.Info.Value.Connections
-	} else {
-		connections = ops.Unknown[int](old.Info.Why)
-	}
-	if !connections.Known || !old.Attachments.Known {
+	use := t.use(old)
+	if !use.connections.Known || !old.Attachments.Known {
 		s.Unread++
-		t.blind(t.retired(), firstWhy(connections.Why, old.Attachments.Why))
+		t.blind(t.retired(), firstWhy(use.connections.Why, old.Attachments.Why))
 		return false
 	}
 	s.Samples++
-	s.LastSample, s.Connections = t.now, connections.Value
-	if connections.Value > 0 {
+	s.LastSample, s.Connections, s.Seen = t.now, use.connections.Value, use.words
+	if use.used {
 		s.LastUse = t.now
 	}
+	connections := use.connections
 	s.Attached = stillAttached(t.run, old.Attachments.Value)
 	t.move.Samples = append(t.move.Samples, ops.Sample{Run: t.run.ID, At: t.now, Connections: connections, Attached: s.Attached})
 	return true
+}
+
+// usage is one look at whether somebody uses the retired database.
+type usage struct {
+	connections ops.Fact[int] // of others
+	used        bool
+	words       string // what was seen by SQL; "" without it
+}
+
+// use looks by SQL where it can: who else is connected, and what was written
+// since the last sample. Without it Heroku's row of connections is all there is.
+func (t *turn) use(d DatabaseFacts) usage {
+	if a := d.SQL.Activity; t.run.Plan.Inside && a.Known {
+		t.keepReading(ops.ReadingUse, a.Value)
+		foreign := len(a.Value.Foreign())
+		if !t.w.Kept.Use.Known {
+			return usage{ops.Known(foreign), foreign > 0, "watching its row counters"}
+		}
+		u := ops.UseBetween(t.w.Kept.Use.Value, a.Value)
+		// Where the counters began anew, what was written before is not known.
+		return usage{ops.Known(foreign), !u.Known || len(u.Sessions) > 0 || len(u.Tables) > 0, u.String()}
+	}
+	if !d.Info.Known {
+		return usage{connections: ops.Unknown[int](d.Info.Why)}
+	}
+	c := d.Info.Value.Connections
+	return usage{connections: c, used: c.Value > 0}
 }
 
 // stillAttached names the attachments of the retired database other than its own

@@ -11,12 +11,25 @@ import (
 // fence: maintenance on for every app, then every process type to zero, then
 // no dyno at all.
 func fence(t *turn) {
-	if !t.shut(t.run.Baseline, t.back) {
+	in := &t.run.Inside
+	if in.StillAt.IsZero() && !t.shut(t.run.Baseline, t.back) {
 		return
 	}
+	if in.On && in.StillAt.IsZero() {
+		x := fencing{db: t.run.Database, facts: t.w.Old.SQL, before: &in.Before, fence: &in.Fence, abort: t.back}
+		if !t.readOnly(x) || !t.still(x) {
+			return
+		}
+	}
 	t.run.Proof.FenceProven = t.now
-	t.done("Writers stopped: maintenance is on and no dyno runs.")
-	t.to(ops.StepCatchUpExact, "no dyno runs")
+	if !in.On {
+		t.done("Writers stopped: maintenance is on and no dyno runs. Programs outside Heroku are not stopped: %s.", in.Why)
+		t.to(ops.StepCatchUpExact, "no dyno runs")
+		return
+	}
+	t.run.Proof.ProvingTook = t.now.Sub(in.FencedAt)
+	t.done("Writers stopped: maintenance is on, no dyno runs, `%s` is read-only, and nothing moved in it for %s.", t.run.Database.Name, ops.FormatDuration(ops.MinGap))
+	t.to(ops.StepCatchUpExact, "still")
 }
 
 // shut keeps users and writers out of the apps that base recorded, one call at a
@@ -109,42 +122,4 @@ func (t *turn) stopDynos(b ops.BaselineApp, dynos []ops.Dyno, abort func(string,
 		return
 	}
 	t.wait(t.poll(waited), "Waiting for the dynos to end: %s.", strings.Join(names, ", "))
-}
-
-// ExactReads and ExactSpan are how lag zero is proven behind the fence.
-const (
-	ExactReads = 3
-	ExactSpan  = 6 * time.Second
-)
-
-// catchUpExact: lag zero in three reads over at least six seconds, with nothing
-// running and nothing foreign.
-func catchUpExact(t *turn) {
-	if !t.undisturbed() {
-		return
-	}
-	behind, ok := t.lag()
-	if !ok {
-		return
-	}
-	waited := t.now.Sub(t.run.StepSince)
-	if behind != 0 {
-		t.run.Exact = ops.Exact{}
-		t.wait(t.poll(waited), "Waiting for lag zero; %d commits behind.", behind)
-		return
-	}
-	if t.run.Exact.Reads == 0 {
-		t.run.Exact.Since = t.now
-	}
-	t.run.Exact.Reads++
-	t.run.Exact.Last = t.now
-	proving := t.now.Sub(t.run.Exact.Since)
-	if t.run.Exact.Reads < ExactReads || proving < ExactSpan {
-		t.wait(min(max(ExactSpan-proving, 100*time.Millisecond), 3*time.Second), "Lag is zero; making sure (%d of %d reads).", min(t.run.Exact.Reads, ExactReads), ExactReads)
-		return
-	}
-	t.run.Proof.LagZeroAt = t.now
-	t.run.Proof.ProvingTook = proving
-	t.done("Nothing is missing: lag zero in %d reads over %s.", t.run.Exact.Reads, ops.FormatDuration(proving))
-	t.to(ops.StepUpgrade, "lag zero in %d reads", t.run.Exact.Reads)
 }

@@ -98,6 +98,11 @@ func (t *turn) unready(behind int, d ops.Decision) string {
 			return why + " on " + app.Name
 		}
 	}
+	if t.run.Plan.Inside {
+		if ok, why := insideWhy(t.w.Old.SQL.Server); !ok {
+			return fmt.Sprintf("`%s` cannot be reached by SQL just now (%s), and without it its writers cannot be stopped", t.run.Database.Name, why)
+		}
+	}
 	if behind > CaughtUp {
 		return fmt.Sprintf("the follower is %d commits behind", behind)
 	}
@@ -129,6 +134,10 @@ func (t *turn) beginFence(d ops.Decision) {
 		undo = append(undo, undoCommands(b.Apps[len(b.Apps)-1])...)
 	}
 	t.run.Baseline = b
+	t.run.Inside = ops.Inside{On: t.run.Plan.Inside, Why: t.run.Plan.InsideWhy}
+	if t.run.Inside.On {
+		undo = append([]string{clearByHand(oldPlace(t.run), t.w.database(t.run, t.run.Database.ID))}, undo...)
+	}
 	t.run.Outage.From = t.now
 	t.run.Outage.Limit = t.now.Add(t.run.Plan.Forecast.Limit)
 	t.run.Asked = nil

@@ -59,7 +59,11 @@ func rollbackFence(t *turn) {
 		t.recordRollback()
 		return
 	}
-	if !t.shut(rb.Baseline, t.stay) {
+	in := &t.run.Inside
+	if in.NewFence == nil && !t.shut(rb.Baseline, t.stay) {
+		return
+	}
+	if in.On && !t.readOnly(fencing{db: t.run.Follower, facts: t.w.New.SQL, before: &in.NewBefore, fence: &in.NewFence, abort: t.stay}) {
 		return
 	}
 	t.done("Writers of `%s` stopped: maintenance is on and no dyno runs.", t.run.Follower.Name)
@@ -123,11 +127,7 @@ func rollbackMeter(t *turn) {
 			t.blind(unreadable, "needed before going on")
 			return
 		}
-		rb.Asked, rb.Meter = t.now, meterUnknown
-		t.say(ops.EventAsked, "Go back without knowing what is lost? What was written to `%s` since the switch is %s. %s Without an answer within %s `%s` stays as it was before the rollback.",
-			t.run.Follower.Name, rb.Meter, lossWords(t.run), ops.FormatDuration(ops.LossWait), t.run.App.Name)
-		t.move.Events[len(t.move.Events)-1].Gate = ops.GateLoss
-		t.move.Kind = Again
+		t.meter()
 		return
 	}
 	d, answered := ops.LatestDecision(t.w.Decisions, ops.GateLoss, ops.LossDigest(t.run), rb.Asked, t.now)
@@ -146,8 +146,42 @@ func rollbackMeter(t *turn) {
 	}
 }
 
+// meter reads what was written since the switch. Nothing: the run goes back
+// without asking again, since nothing is lost. Otherwise it asks, with the list.
+func (t *turn) meter() {
+	rb, in := t.run.Rollback, &t.run.Inside
+	rb.Meter = meterUnknown
+	question := "Go back without knowing what is lost?"
+	list := ""
+	if in.On && !in.BaseAt.IsZero() {
+		loss := ops.Measure(t.w.Kept.Base, t.w.New.SQL.Reading)
+		if !loss.Known() && t.now.Sub(t.run.StepSince) < SettleFor {
+			t.wait(time.Second, "Counting what was written since the switch: %s.", strings.Join(loss.Unknown, "; "))
+			return
+		}
+		in.Loss, rb.Meter = &loss, loss.String()
+		if loss.Zero() {
+			t.done("Going back loses nothing: %s.", rb.Meter)
+			t.to(ops.StepRollbackAttach, "nothing was written")
+			return
+		}
+		if loss.Known() {
+			question = "Go back and lose this?"
+		}
+		list = "\n• " + strings.Join(loss.Lines(12), "\n• ") + "\n"
+	}
+	rb.Asked = t.now
+	t.say(ops.EventAsked, "%s What was written to `%s` since the switch: %s. %s%s Without an answer within %s `%s` stays as it was before the rollback.",
+		question, t.run.Follower.Name, rb.Meter, list, lossWords(t.run), ops.FormatDuration(ops.LossWait), t.run.App.Name)
+	t.move.Events[len(t.move.Events)-1].Gate = ops.GateLoss
+	t.move.Kind = Again
+}
+
 // lossWords is what is known although nothing can be counted.
 func lossWords(run ops.Run) string {
+	if run.Inside.Loss != nil {
+		return fmt.Sprintf("It stays readable in `%s`, which is kept.", run.Follower.Name)
+	}
 	if run.Rollback.Fenced {
 		return "No dyno has run since the fence, so only a release command or a program outside Heroku can have written to it."
 	}
@@ -166,7 +200,7 @@ func rollbackAttach(t *turn) {
 		t.rollbackStuck("the old database `%s` is not there any more", t.run.Database.Name)
 		return
 	}
-	if !t.attachOld() {
+	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.Inside.Before) || !t.attachOld() {
 		return
 	}
 	for _, app := range t.run.Plan.Apps {
@@ -191,7 +225,7 @@ func (t *turn) rollbackStuck(format string, args ...any) {
 
 // rollbackUnfence lets the app back in, on the old database.
 func rollbackUnfence(t *turn) {
-	if !t.restored() {
+	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.Inside.Before) || !t.restored() {
 		return
 	}
 	t.open()
@@ -221,6 +255,9 @@ func (t *turn) stay(format string, args ...any) {
 // could not end, the fence stays and people are called again.
 func rollbackLift(t *turn) {
 	rb, why := t.run.Rollback, note(t.run)
+	if !t.cleared(t.run.Follower, t.w.New.SQL, t.run.Inside.NewBefore) {
+		return
+	}
 	if rb.Fenced {
 		t.lifted(why)
 		t.help("Not rolled back: %s. The switch of `%s` still needs a person and the fence stays. `/pgupgrade retry %s` looks again; `/pgupgrade rollback %s` goes back after all.", why, t.run.App.Name, t.run.App.Name, t.run.App.Name)
@@ -246,6 +283,7 @@ func note(run ops.Run) string {
 
 func (t *turn) lifted(why string) {
 	t.run.Rollback.Lifted = t.now
+	t.run.Inside.NewBefore, t.run.Inside.NewFence = nil, nil
 	t.to(t.run.Rollback.Origin, "%s", why)
 }
 

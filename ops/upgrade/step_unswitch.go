@@ -3,6 +3,7 @@ package upgrade
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops"
 )
@@ -13,36 +14,78 @@ import (
 // attached again by itself. Otherwise the fence stays and people decide: told
 // is what they read.
 func (t *turn) unswitch(told, why string) {
-	switch {
-	case t.run.RollingBack() || t.run.Step == ops.StepReturnAttach:
+	if t.run.RollingBack() || t.run.Step == ops.StepReturnAttach {
 		t.help("%s The fence stays. `/pgupgrade retry %s` looks again.", told, t.run.App.Name)
-	case !switched(t.run, t.w), unwritten(t.run, t.w):
+		return
+	}
+	if !switched(t.run, t.w) {
 		t.back("%s", why)
+		return
+	}
+	in := &t.run.Inside
+	proof := unwritten(t.run, t.w)
+	switch {
+	case proof.unwritten:
+		t.back("%s", why)
+	case proof.measure && in.MeasureAt.IsZero():
+		in.MeasureAt = t.now
+		t.move.Kind = Again
+	case proof.measure && t.now.Sub(in.MeasureAt) < SettleFor:
+		t.wait(time.Second, "The switch cannot go on; counting what was written to the new database (%s).", proof.why)
 	default:
-		t.help("%s The fence stays: no dyno runs. `/pgupgrade retry %s` looks again; `/pgupgrade rollback %s` goes back to `%s`.", told, t.run.App.Name, t.run.App.Name, t.run.Database.Name)
+		t.help("%s %s The fence stays: no dyno runs. `/pgupgrade retry %s` looks again; `/pgupgrade rollback %s` goes back to `%s`.", told, proof.told(), t.run.App.Name, t.run.App.Name, t.run.Database.Name)
 	}
 }
 
-// unwritten reports whether it is proven that nobody wrote to the new database
-// since it was promoted: every app is fenced and undisturbed, and none has a
-// release phase, whose command is a writer.
-func unwritten(run ops.Run, w World) bool {
-	if changes, unreadable := foreign(run, w); len(changes) > 0 || unreadable != "" {
-		return false
+// proof is what is known about writes to the new database since it was promoted.
+type proof struct {
+	unwritten bool
+	measure   bool   // it may be proven by reading again
+	why       string // why it is not proven
+}
+
+func (p proof) told() string {
+	return fmt.Sprintf("Going back by myself could lose rows: %s.", p.why)
+}
+
+// unwritten says whether it is proven that nobody wrote to the new database
+// since it was promoted: every app is fenced and undisturbed, and either none
+// has a release phase, whose command is a writer, or by SQL nothing changed.
+func unwritten(run ops.Run, w World) proof {
+	changes, unreadable := foreign(run, w)
+	if len(changes) > 0 {
+		return proof{why: strings.Join(changes, "; ")}
 	}
+	if unreadable != "" {
+		return proof{why: unreadable + " cannot be read"}
+	}
+	var commands []string
 	for _, app := range run.Plan.Apps {
 		if app.ReleasePhase {
-			return false
+			commands = append(commands, "`"+app.Name+"`")
 		}
 	}
-	return true
+	if len(commands) == 0 {
+		return proof{unwritten: true}
+	}
+	ran := "the release command of " + strings.Join(commands, ", ") + " may have written to the new database"
+	if !run.Inside.On || run.Inside.BaseAt.IsZero() {
+		return proof{why: ran}
+	}
+	if run.Inside.MeasureAt.IsZero() {
+		return proof{measure: true, why: ran}
+	}
+	loss := ops.Measure(w.Kept.Base, w.New.SQL.Reading)
+	return proof{unwritten: loss.Zero(), measure: !loss.Known(), why: "the release command wrote to the new database: " + loss.String()}
 }
 
 // returnAttach moves every name back to the old database, then waits until every
 // app's current release leads to it. A release that failed on the way does not
 // matter as long as the current one leads there.
 func returnAttach(t *turn) {
-	if !t.attachOld() {
+	// Before the names: a release command runs at each, and would fail on a
+	// database that is read-only.
+	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.Inside.Before) || !t.attachOld() {
 		return
 	}
 	for _, app := range t.run.Plan.Apps {

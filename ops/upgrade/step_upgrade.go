@@ -94,6 +94,9 @@ func verifyNew(t *turn) {
 		t.blind("the new database", firstWhy(t.w.New.Info.Why, t.w.New.Upgrade.Why, t.w.New.Addon.Why))
 		return
 	}
+	if !t.provenInside() {
+		return
+	}
 	t.to(ops.StepPromote, "runs %s and follows nothing", t.w.New.Info.Value.Version)
 }
 

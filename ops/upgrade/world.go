@@ -24,6 +24,10 @@ type World struct {
 	Retired DatabaseFacts
 	New     DatabaseFacts
 	Backup  ops.Fact[Found[ops.Transfer]]
+	// Kept are readings that were taken before, as far as the step needs them.
+	Kept Kept
+	// Compared is the comparison of rows of both databases.
+	Compared ops.Fact[[]ops.RowsCompared]
 	// Schedules are the backup schedules of the new database.
 	Schedules ops.Fact[[]ops.Schedule]
 }
@@ -54,6 +58,16 @@ type DatabaseFacts struct {
 	Wait        ops.Fact[ops.Wait]
 	Upgrade     ops.Fact[ops.Wait]
 	Attachments ops.Fact[[]ops.Attachment] // on every app
+	SQL         SQLFacts
+}
+
+// SQLFacts is one database as it was seen from inside.
+type SQLFacts struct {
+	Server   ops.Fact[ops.Server]
+	Fence    ops.Fact[ops.DBFence]
+	Position ops.Fact[ops.Position]
+	Activity ops.Fact[ops.Activity]
+	Reading  ops.Fact[ops.Reading]
 }
 
 func (w World) acts(kind ops.ActKind) []ops.Act {
