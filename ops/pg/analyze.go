@@ -1,0 +1,112 @@
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+)
+
+// Busiest names the tables with the most reads and writes since the counters
+// began, busiest first. Asked of the old database, since the new one's counters
+// are empty.
+func (d *Database) Busiest(ctx context.Context, most int) ([]string, error) {
+	type row struct{ Name string }
+	var found []row
+	err := d.read(ctx, "read busiest tables", func(tx pgx.Tx) error {
+		var err error
+		found, err = rows[row](ctx, tx, `
+			SELECT format('%I.%I', n.nspname, c.relname)
+			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
+			     LATERAL (SELECT pg_stat_get_numscans(c.oid) + pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)
+			                     + coalesce((SELECT sum(pg_stat_get_numscans(i.indexrelid)) FROM pg_index i WHERE i.indrelid = c.oid), 0) AS n) use
+			WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND use.n > 0 AND `+users+`
+			ORDER BY use.n DESC, 1 LIMIT $1`, most)
+		return err
+	})
+	var out []string
+	for _, f := range found {
+		out = append(out, f.Name)
+	}
+	return out, err
+}
+
+// unanalyzed are the tables with rows and no statistics, largest first.
+// pg_upgrade carries none over before PostgreSQL 18, and never the time of the
+// last ANALYZE.
+const unanalyzed = `
+	SELECT name, may FROM (
+		SELECT format('%I.%I', n.nspname, c.relname) AS name, pg_has_role(c.relowner, 'USAGE') AS may,
+		       CASE c.relkind WHEN 'p' THEN (SELECT coalesce(sum(pg_relation_size(t.relid)), 0) FROM pg_partition_tree(c.oid) t WHERE t.isleaf) ELSE pg_relation_size(c.oid) END AS bytes
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND ` + users + `
+		  AND pg_stat_get_last_analyze_time(c.oid) IS NULL AND pg_stat_get_last_autoanalyze_time(c.oid) IS NULL
+		  AND NOT EXISTS (SELECT FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname)) t
+	WHERE bytes > 0 ORDER BY bytes DESC, name`
+
+// Analyze makes statistics for the tables that have rows and none: first those
+// named, in that order, then the largest. It ends when the time is over, which
+// is no error, and tells progress before each table. It keeps the database's one
+// connection for acts until it ends: end ctx to act otherwise.
+func (d *Database) Analyze(ctx context.Context, first []string, within time.Duration, progress func(done, all int, table string)) (ops.Analyzed, error) {
+	begun := time.Now()
+	a := ops.Analyzed{Failed: map[string]string{}}
+	type row struct {
+		Name string
+		May  bool
+	}
+	var all []row
+	err := d.read(ctx, "list tables without statistics", func(tx pgx.Tx) error {
+		var err error
+		all, err = rows[row](ctx, tx, unanalyzed)
+		return err
+	})
+	if err != nil {
+		return a, err
+	}
+	rank := map[string]int{}
+	for i, name := range first {
+		rank[name] = i - len(first)
+	}
+	slices.SortStableFunc(all, func(x, y row) int { return rank[x.Name] - rank[y.Name] })
+	err = d.act(ctx, "analyze", func(c *pgx.Conn) error {
+		for i, t := range all {
+			left := within - time.Since(begun)
+			switch {
+			case left < time.Millisecond:
+				a.Left = append(a.Left, t.Name)
+				continue
+			case !t.May:
+				a.Failed[t.Name] = "it belongs to another role"
+				continue
+			}
+			if progress != nil {
+				progress(i, len(all), t.Name)
+			}
+			if _, err := c.Exec(ctx, fmt.Sprintf("SET statement_timeout = %d", left.Milliseconds())); err != nil {
+				return err
+			}
+			_, err := c.Exec(ctx, "ANALYZE "+t.Name)
+			var pe *pgconn.PgError
+			switch {
+			case err == nil:
+				a.Done = append(a.Done, t.Name)
+			case !errors.As(err, &pe) || c.IsClosed():
+				return err
+			case pe.Code == "57014": // the rest of the time was spent on it
+				a.Left = append(a.Left, t.Name)
+			default:
+				a.Failed[t.Name] = d.clean(why(err))
+			}
+		}
+		return nil
+	})
+	a.Elapsed = time.Since(begun)
+	return a, err
+}
