@@ -109,10 +109,10 @@ func StillBetween(fence DBFence, a, b Activity) Stillness {
 		moved = append(moved, fmt.Sprintf("%d transaction ids were drawn though no row was counted", s.XIDs))
 	}
 	if b.Writing > 0 {
-		moved = append(moved, fmt.Sprintf("%d transactions that write are open", b.Writing))
+		moved = append(moved, fmt.Sprintf("%s still open", count(b.Writing, "writing transaction")))
 	}
 	if b.Prepared > 0 {
-		moved = append(moved, fmt.Sprintf("%d prepared transactions can be committed at any time", b.Prepared))
+		moved = append(moved, fmt.Sprintf("%s still to be committed or rolled back", count(b.Prepared, "prepared transaction")))
 	}
 	if len(moved) > 0 {
 		s.Motion, s.Why = Moved, strings.Join(moved, "; ")

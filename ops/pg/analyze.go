@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,18 +38,23 @@ func (d *Database) Busiest(ctx context.Context, most int) ([]string, error) {
 	return out, err
 }
 
-// unanalyzed are the tables with rows and no statistics, largest first.
-// pg_upgrade carries none over before PostgreSQL 18, and never the time of the
-// last ANALYZE.
+// unanalyzed are the tables without statistics. pg_upgrade carries none over
+// before PostgreSQL 18, and never the time of the last ANALYZE.
 const unanalyzed = `
-	SELECT name, may FROM (
-		SELECT format('%I.%I', n.nspname, c.relname) AS name, pg_has_role(c.relowner, 'USAGE') AS may,
-		       CASE c.relkind WHEN 'p' THEN (SELECT coalesce(sum(pg_relation_size(t.relid)), 0) FROM pg_partition_tree(c.oid) t WHERE t.isleaf) ELSE pg_relation_size(c.oid) END AS bytes
-		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND ` + users + `
-		  AND pg_stat_get_last_analyze_time(c.oid) IS NULL AND pg_stat_get_last_autoanalyze_time(c.oid) IS NULL
-		  AND NOT EXISTS (SELECT FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname)) t
-	WHERE bytes > 0 ORDER BY bytes DESC, name`
+	SELECT format('%I.%I', n.nspname, c.relname), pg_has_role(c.relowner, 'USAGE')
+	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND ` + users + `
+	  AND pg_stat_get_last_analyze_time(c.oid) IS NULL AND pg_stat_get_last_autoanalyze_time(c.oid) IS NULL
+	  AND NOT EXISTS (SELECT FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname)
+	ORDER BY 1`
+
+// sizes are those of the tables and, for a partitioned one, of all its parts.
+// Reading them waits for whoever has locked a table.
+const sizes = `
+	SELECT format('%I.%I', n.nspname, c.relname),
+	       CASE c.relkind WHEN 'p' THEN (SELECT coalesce(sum(pg_relation_size(t.relid)), 0)::bigint FROM pg_partition_tree(c.oid) t WHERE t.isleaf) ELSE pg_relation_size(c.oid) END
+	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't' AND ` + users
 
 // Analyze makes statistics for the tables that have rows and none: first those
 // named, in that order, then the largest. It ends when the time is over, which
@@ -70,11 +76,15 @@ func (d *Database) Analyze(ctx context.Context, first []string, within time.Dura
 	if err != nil {
 		return a, err
 	}
+	if size, err := d.sizes(ctx); err == nil { // without sizes they come by name, the empty ones too
+		all = slices.DeleteFunc(all, func(t row) bool { return size[t.Name] == 0 })
+		slices.SortStableFunc(all, func(x, y row) int { return cmp.Compare(size[y.Name], size[x.Name]) })
+	}
 	rank := map[string]int{}
 	for i, name := range first {
 		rank[name] = i - len(first)
 	}
-	slices.SortStableFunc(all, func(x, y row) int { return rank[x.Name] - rank[y.Name] })
+	slices.SortStableFunc(all, func(x, y row) int { return cmp.Compare(rank[x.Name], rank[y.Name]) })
 	err = d.act(ctx, "analyze", func(c *pgx.Conn) error {
 		for i, t := range all {
 			left := within - time.Since(begun)
@@ -109,4 +119,20 @@ func (d *Database) Analyze(ctx context.Context, first []string, within time.Dura
 	})
 	a.Elapsed = time.Since(begun)
 	return a, err
+}
+
+func (d *Database) sizes(ctx context.Context) (map[string]int64, error) {
+	type row struct {
+		Name  string
+		Bytes int64
+	}
+	out := map[string]int64{}
+	err := d.read(ctx, "read sizes", func(tx pgx.Tx) error {
+		all, err := rows[row](ctx, tx, sizes)
+		for _, t := range all {
+			out[t.Name] = t.Bytes
+		}
+		return err
+	})
+	return out, err
 }

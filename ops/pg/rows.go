@@ -31,18 +31,14 @@ func (d *Database) CompareRows(ctx context.Context, other *Database, limits ops.
 	}
 	var out []ops.RowsCompared
 	for _, t := range tables {
-		c := ops.RowsCompared{Table: t.Name, Whole: t.Bytes <= limits.WholeBelow}
+		c := ops.RowsCompared{Table: t.Name}
 		switch {
 		case within.Err() != nil && ctx.Err() == nil:
 			c.Skipped = "the time for it was over"
 		case !t.Readable:
 			c.Skipped = "the credential may not read it"
-		case c.Whole:
-			err = compareWhole(within, d, other, &c)
-		case len(t.Keys) == 0:
-			c.Skipped = "it is large and has no primary key"
 		default:
-			err = compareSample(within, d, other, t, limits.Sample, &c)
+			err = d.compareTable(within, other, t, limits, &c)
 		}
 		if ctx.Err() != nil {
 			return out, d.failed("compare rows", ctx.Err())
@@ -55,31 +51,50 @@ func (d *Database) CompareRows(ctx context.Context, other *Database, limits ops.
 	return out, nil
 }
 
+func (d *Database) compareTable(ctx context.Context, other *Database, t comparedTable, limits ops.CompareLimits, c *ops.RowsCompared) error {
+	var bytes int64
+	err := d.read(ctx, "read size", func(tx pgx.Tx) (err error) {
+		bytes, err = scalar[int64](ctx, tx, `SELECT pg_relation_size($1::oid)`, t.OID)
+		return err
+	})
+	switch c.Whole = bytes <= limits.WholeBelow; {
+	case err != nil:
+		return err
+	case c.Whole:
+		return compareWhole(ctx, d, other, c)
+	case len(t.Keys) == 0:
+		c.Skipped = "it is large and has no primary key"
+		return nil
+	}
+	return compareSample(ctx, d, other, t, bytes, limits.Sample, c)
+}
+
 type comparedTable struct {
 	Name     string
-	Bytes    int64
+	OID      uint32
 	Readable bool
 	Keys     []string // quoted columns of the primary key
 	Types    []string
 }
 
 // comparable lists the ordinary tables with what it takes to compare them,
-// smallest first so that a passed time limit leaves the fewest uncompared.
+// smallest first so that a passed time limit leaves the fewest uncompared. Sizes
+// are the planner's: the true ones wait for whoever has locked a single table.
 // Unlogged tables are empty on every promoted follower, by design.
 func (d *Database) comparable(ctx context.Context, most int) ([]comparedTable, error) {
 	var out []comparedTable
 	err := d.read(ctx, "list tables", func(tx pgx.Tx) error {
 		var err error
 		out, err = rows[comparedTable](ctx, tx, `
-			SELECT * FROM (
-				SELECT format('%I.%I', n.nspname, c.relname) AS name, pg_relation_size(c.oid) AS bytes,
-				       has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'),
-				       ARRAY(SELECT quote_ident(a.attname) FROM unnest(i.indkey) WITH ORDINALITY k(num, at) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num ORDER BY k.at),
-				       ARRAY(SELECT format_type(a.atttypid, a.atttypmod) FROM unnest(i.indkey) WITH ORDINALITY k(num, at) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num ORDER BY k.at)
+			SELECT name, oid, readable, keys, types FROM (
+				SELECT format('%I.%I', n.nspname, c.relname) AS name, c.oid, c.relpages AS size,
+				       has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS readable,
+				       ARRAY(SELECT quote_ident(a.attname) FROM unnest(i.indkey) WITH ORDINALITY k(num, at) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num ORDER BY k.at) AS keys,
+				       ARRAY(SELECT format_type(a.atttypid, a.atttypmod) FROM unnest(i.indkey) WITH ORDINALITY k(num, at) JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num ORDER BY k.at) AS types
 				FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
 				WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND `+users+`
-				ORDER BY bytes DESC, name LIMIT $1) t
-			ORDER BY bytes, name`, most)
+				ORDER BY size DESC, name LIMIT $1) t
+			ORDER BY size, name`, most)
 		return err
 	})
 	return out, err
@@ -122,7 +137,7 @@ type keyed struct {
 	Hash int64
 }
 
-func compareSample(ctx context.Context, a, b *Database, t comparedTable, most int, c *ops.RowsCompared) error {
+func compareSample(ctx context.Context, a, b *Database, t comparedTable, bytes int64, most int, c *ops.RowsCompared) error {
 	var texts []string
 	for _, k := range t.Keys {
 		texts = append(texts, aliased+"."+k+"::text")
@@ -133,7 +148,7 @@ func compareSample(ctx context.Context, a, b *Database, t comparedTable, most in
 	sample := map[string]keyed{}
 	err := a.read(ctx, "pick rows of "+t.Name, func(tx pgx.Tx) error {
 		// A share of the pages, so that picking from a large table reads little of it.
-		share := min(100, 100*8192*float64(third)/float64(t.Bytes))
+		share := min(100, 100*8192*float64(third)/float64(bytes))
 		for _, q := range []string{
 			fmt.Sprintf("%s ORDER BY %s LIMIT %d", pick, by, third),
 			fmt.Sprintf("%s ORDER BY %s LIMIT %d", pick, down, third),
