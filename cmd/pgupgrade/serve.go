@@ -18,6 +18,7 @@ import (
 	"github.com/pgupgrade/pgupgrade/ops/engine"
 	"github.com/pgupgrade/pgupgrade/ops/health"
 	"github.com/pgupgrade/pgupgrade/ops/heroku"
+	"github.com/pgupgrade/pgupgrade/ops/pg"
 	"github.com/pgupgrade/pgupgrade/ops/store"
 	"github.com/pgupgrade/pgupgrade/ops/upgrade"
 )
@@ -259,9 +260,21 @@ func (p *program) heroku(c Config) heroku.Config {
 
 func (p *program) runner(c Config, rows upgrade.Rows, h *heroku.Client) *upgrade.Runner {
 	return &upgrade.Runner{
-		Rows: rows, Heroku: h, Health: health.Probe{}, Now: time.Now, Log: p.log,
+		Rows: rows, Heroku: h, Health: health.Probe{}, SQL: reached{&pg.Places{URL: h.ConnectionURL, Now: time.Now}}, Now: time.Now, Log: p.log,
 		Versions: c.Versions, Soak: c.Soak, DowntimeLimit: c.DowntimeLimit, OwnDatabase: c.ownDatabase(), Sleep: sleep,
 	}
+}
+
+// reached gives the procedure databases as it wants them. Connections are closed
+// when they were idle for a while, and with the program.
+type reached struct{ *pg.Places }
+
+func (r reached) Open(ctx context.Context, at ops.Place) (upgrade.Database, error) {
+	d, err := r.Places.Open(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -211,6 +211,24 @@ func (c *Client) ReleaseHosts(ctx context.Context, app, releaseID string) (map[s
 	})
 }
 
+// ConnectionURL returns the value of a config var that holds a connection URL,
+// for the one use of connecting with it.
+func (c *Client) ConnectionURL(ctx context.Context, app, name string) (ops.Secret, error) {
+	if err := known(app); err != nil {
+		return ops.Secret{}, err
+	}
+	return read(ctx, func(ctx context.Context) (ops.Secret, error) {
+		vars, err := c.api.ConfigVarInfoForApp(ctx, app)
+		if err != nil {
+			return ops.Secret{}, err
+		}
+		if v := vars[name]; v != nil && *v != "" {
+			return ops.NewSecret(*v), nil
+		}
+		return ops.Secret{}, &ops.CallError{Call: "look up " + name + " of " + app, Message: "there is no such config var", Kind: ops.ErrNotFound}
+	})
+}
+
 func endpoints(vars map[string]*string) map[string]ops.Endpoint {
 	out := map[string]ops.Endpoint{}
 	for name, value := range vars {

@@ -17,13 +17,29 @@ func (r *Runner) doInside(ctx context.Context, run ops.Run, a ops.Act) (string, 
 	if err != nil {
 		return "", err
 	}
+	before, fence := run.Inside.Before, run.Inside.Fence
+	if a.Target == run.Follower.ID && run.Inside.NewBefore != nil {
+		before, fence = run.Inside.NewBefore, run.Inside.NewFence
+	}
 	switch a.Kind {
-	case ops.ActFenceDB:
-		return "", d.Fence(ctx)
-	case ops.ActClearDB:
-		return "", d.Clear(ctx, ops.DBFence{Setting: a.Args["setting"]})
+	case ops.ActFenceDB, ops.ActClearDB:
+		if before == nil {
+			return "", fmt.Errorf("%w: what was set before the fence is not recorded", ops.ErrRefused)
+		}
+		change := d.Fence
+		if a.Kind == ops.ActClearDB {
+			change = d.Clear
+		}
+		_, err := change(ctx, *before)
+		if errors.Is(err, ops.ErrStale) {
+			return "", fmt.Errorf("%w: somebody else set its read-only default meanwhile", ops.ErrRefused)
+		}
+		return "", err
 	case ops.ActEndSessions:
-		e, err := d.EndSessions(ctx)
+		if fence == nil {
+			return "", fmt.Errorf("%w: the fence is not up", ops.ErrRefused)
+		}
+		e, err := d.EndSessions(ctx, *fence)
 		if len(e.Left) > 0 {
 			return fmt.Sprintf("%d ended; %s %s", e.Ended, ops.SessionWords(e.Left), leftWord), err
 		}

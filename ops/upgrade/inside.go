@@ -20,9 +20,11 @@ type Database interface {
 	SequencesBehind(ctx context.Context) ([]ops.SequenceBehind, error)
 	Busiest(ctx context.Context, most int) ([]string, error)
 
-	Fence(ctx context.Context) error
-	Clear(ctx context.Context, recorded ops.DBFence) error
-	EndSessions(ctx context.Context) (ops.Ended, error)
+	// Fence and Clear do nothing, with ops.ErrStale, when somebody else changed
+	// the setting meanwhile. All acts are safe to make twice.
+	Fence(ctx context.Context, recorded ops.DBFence) (ops.DBFence, error)
+	Clear(ctx context.Context, recorded ops.DBFence) (ops.DBFence, error)
+	EndSessions(ctx context.Context, fence ops.DBFence) (ops.Ended, error)
 	Writable(ctx context.Context) (ops.Writable, error)
 	Analyze(ctx context.Context, first []string, within time.Duration, progress func(done, all int, table string)) (ops.Analyzed, error)
 }
