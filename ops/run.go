@@ -163,6 +163,7 @@ type Outage struct {
 	Until time.Time `json:"until"`
 	Limit time.Time `json:"limit"` // past it the run goes back by itself
 	Asked time.Time `json:"asked"` // when people were asked to extend it; zero: not since the last extension
+	Told  time.Time `json:"told"`  // when people were told that a step does not get on while users are kept out
 }
 
 // Verified is what was seen of the app after the switch.

@@ -13,15 +13,8 @@ import (
 func foreign(run ops.Run, w World) (changes []string, unreadable string) {
 	for _, b := range headingOf(run).base.Apps {
 		f := w.Apps[b.ID]
-		for what, why := range map[string]string{
-			"app": unread(f.App), "formation": unread(f.Formation), "dynos": unread(f.Dynos),
-			"releases": unread(f.Releases), "attachments": unread(f.Attachments),
-		} {
-			if why != "" {
-				unreadable = fmt.Sprintf("the %s of %s (%s)", what, b.Name, why)
-			}
-		}
-		if unreadable != "" {
+		if why := f.unreadable(b.Name); why != "" {
+			unreadable = why
 			continue
 		}
 		changes = append(changes, foreignTo(run, b, f)...)
@@ -56,6 +49,32 @@ func foreignInside(run ops.Run, w World) (changes []string, unreadable string) {
 		changes = append(changes, fmt.Sprintf("`%s` was written to (%s)", run.Database.Name, x))
 	}
 	return changes, ""
+}
+
+// unreadable names the first fact of an app that could not be read, or is "".
+func (f AppFacts) unreadable(app string) string {
+	for _, x := range []struct{ what, why string }{
+		{"app", unread(f.App)}, {"formation", unread(f.Formation)}, {"dynos", unread(f.Dynos)},
+		{"releases", unread(f.Releases)}, {"attachments", unread(f.Attachments)},
+	} {
+		if x.why != "" {
+			return fmt.Sprintf("the %s of %s (%s)", x.what, app, x.why)
+		}
+	}
+	return ""
+}
+
+// oneOffsOnly reports whether one-off dynos that run are all that changed.
+func oneOffsOnly(run ops.Run, w World, changes []string) bool {
+	n := 0
+	for _, b := range headingOf(run).base.Apps {
+		for _, d := range w.Apps[b.ID].Dynos.Value {
+			if !ofFormation(b, d) {
+				n++
+			}
+		}
+	}
+	return n > 0 && n == len(changes)
 }
 
 func foreignTo(run ops.Run, b ops.BaselineApp, f AppFacts) []string {

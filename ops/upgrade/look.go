@@ -194,7 +194,14 @@ func (l *looker) new(n need) {
 	id := l.run.Follower.ID
 	details := func(id string) {
 		if n&needNewInfo != 0 {
-			read(l, func(v ops.Fact[ops.Database]) { l.w.New.Info = v }, func(c context.Context) (ops.Database, error) { return l.Heroku.Database(c, id) })
+			read(l, func(v ops.Fact[ops.Database]) { l.w.New.Info = v }, func(c context.Context) (ops.Database, error) {
+				d, err := l.Heroku.Database(c, id)
+				if errors.Is(err, ops.ErrNotFound) && n&needNew == 0 { // gone, or only the Data API says so
+					found, err := exists(l.Heroku.Addon(c, id))
+					l.set(func() { l.w.New.Addon = ops.FactOf(found, err) })
+				}
+				return d, err
+			})
 			if l.run.Step == ops.StepFollowerCreate {
 				read(l, func(v ops.Fact[ops.Wait]) { l.w.New.Wait = v }, func(c context.Context) (ops.Wait, error) { return l.Heroku.WaitStatus(c, id) })
 			}

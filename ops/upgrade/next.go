@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"strings"
 	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops"
@@ -57,6 +58,7 @@ func (t *turn) choose() {
 	}
 	steps[t.run.Step](t)
 	t.nearLimit()
+	t.lockedOut()
 }
 
 // inFlight waits while a call may still be under way: its intent is there, its
@@ -106,6 +108,10 @@ func (t *turn) ordered() bool {
 	return true
 }
 
+// HelpWait is how long a call for help before the fence waits. Then the run goes
+// back, since a follower costs money: a weekend and a day.
+const HelpWait = 72 * time.Hour
+
 // helpless waits for people once they were called.
 func (t *turn) helpless() bool {
 	if t.run.Help == "" {
@@ -115,6 +121,10 @@ func (t *turn) helpless() bool {
 		t.run.Help, t.run.HelpSince = "", time.Time{}
 		t.run.StepSince = t.now
 		t.move.Kind = Again
+		return true
+	}
+	if t.run.Step.Before(ops.StepFence) && t.now.Sub(t.run.HelpSince) >= HelpWait {
+		t.back("nobody answered the call for help within %s: %s", ops.FormatDuration(HelpWait), t.run.Help)
 		return true
 	}
 	t.wait(10*time.Minute, "Waiting for a person: `/pgupgrade retry %s` looks again.", t.run.App.Name)
@@ -158,10 +168,41 @@ func (t *turn) nearLimit() {
 	t.move.Events[len(t.move.Events)-1].Gate = ops.OrderExtend
 }
 
+// OpenWait is how long letting users in, or a switch, may take before people
+// are told how to do it by hand.
+const OpenWait = 5 * time.Minute
+
+// lockedOut tells people once in a step that users are still kept out, where no
+// limit ends it: the run goes on trying, and they may be faster.
+func (t *turn) lockedOut() {
+	switch t.run.Step {
+	case ops.StepPromote, ops.StepUnfence, ops.StepReturnUnfence, ops.StepRollbackFence, ops.StepRollbackAttach, ops.StepRollbackUnfence, ops.StepRollbackLift:
+	default:
+		return
+	}
+	o, base := &t.run.Outage, t.run.Recorded()
+	if t.move.Kind != Wait || t.run.Help != "" || base == nil || !o.Told.Before(t.run.StepSince) || t.now.Sub(t.run.StepSince) < OpenWait {
+		return
+	}
+	if t.run.Step == ops.StepRollbackFence && t.run.Rollback.Baseline == nil && !t.run.Rollback.Fenced {
+		return // nobody is kept out yet
+	}
+	if t.run.Step == ops.StepPromote && !switched(t.run, t.w) {
+		return // goes back by itself at the outage's limit
+	}
+	o.Told = t.now
+	var undo []string
+	for _, b := range base.Apps {
+		undo = append(undo, undoCommands(b)...)
+	}
+	t.say(ops.EventHelp, "Users of `%s` are still kept out, %s after the step %s began. %s I go on trying. By hand: `%s`.",
+		t.run.App.Name, ops.FormatDuration(t.now.Sub(t.run.StepSince)), t.run.Step, t.run.Next, strings.Join(undo, "` and `"))
+}
+
 // try chooses act a, unless an earlier attempt in this step stands against it:
-// one that was turned away waits; one whose answer was lost waits until a look
-// can tell (the caller has looked and did not see its effect); one that was
-// refused is returned for the caller to decide.
+// one that was turned away waits; one that was done, or whose answer was lost,
+// waits until a look can tell (the caller has looked and did not see its
+// effect); one that was refused is returned for the caller to decide.
 func (t *turn) try(a ops.Act, next string) (refusal string) {
 	last, ok := t.w.last(a.Kind, t.run.Step, a.Target)
 	if ok && !last.StartedAt.Before(t.run.StepSince) {
@@ -171,6 +212,11 @@ func (t *turn) try(a ops.Act, next string) (refusal string) {
 		case ops.OutcomeBusy:
 			if again := last.EndedAt.Add(t.backoff(a.Kind, a.Target)); t.now.Before(again) {
 				t.wait(again.Sub(t.now), "%s Heroku is busy (%s); trying again.", next, last.Detail)
+				return ""
+			}
+		case ops.OutcomeDone: // an answer may come before the effect shows
+			if again := last.EndedAt.Add(settle); t.now.Before(again) {
+				t.wait(again.Sub(t.now), "%s Done; looking for its effect.", next)
 				return ""
 			}
 		case ops.OutcomeUnknown, "":
@@ -199,10 +245,11 @@ func (t *turn) backoff(kind ops.ActKind, target string) time.Duration {
 	return wait
 }
 
-// seen notes that the effect of an act is there, should its answer have been lost.
+// seen notes that the effect of an act of this step is there, should its answer
+// have been lost. An act of an earlier step may have meant the opposite.
 func (t *turn) seen(kind ops.ActKind, target string) {
 	for _, a := range t.w.acts(kind) {
-		if a.Target == target && a.Open() {
+		if a.Step == t.run.Step && a.Target == target && a.Open() {
 			t.resolve(a, ops.OutcomeDone, "seen")
 		}
 	}

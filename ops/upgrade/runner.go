@@ -60,6 +60,9 @@ type Runner struct {
 	// Sleep waits inside a tick during the cutover, where waits are too short
 	// for the carrier. Nil leaves every wait to the carrier.
 	Sleep func(ctx context.Context, d time.Duration)
+
+	// choose replaces Next in tests that break a rule to see that it is noticed.
+	choose func(ops.Run, World, time.Time) (ops.Run, Move)
 }
 
 // ActLimit ends a call that changes something.
@@ -128,7 +131,11 @@ func (r *Runner) turn(ctx context.Context, id string) (done bool, in time.Durati
 	if ctx.Err() != nil {
 		return false, 0, nil // shutting down: what was read may be half a look
 	}
-	next, move := Next(clone(run), w, r.Now())
+	choose := Next
+	if r.choose != nil {
+		choose = r.choose
+	}
+	next, move := choose(clone(run), w, r.Now())
 	return r.carryOut(ctx, run, next, move)
 }
 

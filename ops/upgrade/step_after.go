@@ -299,6 +299,10 @@ func destroy(t *turn) {
 		t.ended("is destroyed")
 		return
 	} else if a.Value.State == ops.AddonDeprovisioning {
+		if t.now.Sub(t.run.StepSince) >= DestroyWait {
+			t.help("Heroku has not destroyed `%s` within %s. `heroku addons:info %s` shows it; `/pgupgrade retry %s` looks again.", t.run.Retired().Name, ops.FormatDuration(DestroyWait), t.run.Retired().Name, t.run.App.Name)
+			return
+		}
 		t.wait(pollOutside(t.now.Sub(t.run.StepSince), time.Minute), "Heroku destroys `%s`.", t.run.Retired().Name)
 		return
 	}

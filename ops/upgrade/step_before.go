@@ -104,6 +104,10 @@ func backup(t *turn) {
 	}
 }
 
+// BackupWait is how long the cutover's question waits for the backup before
+// people are called.
+const BackupWait = 3 * time.Hour
+
 // awaitBackup reports whether the backup is there. It never gives up silently.
 func (t *turn) awaitBackup() bool {
 	if t.run.Backup.Done {
@@ -117,6 +121,9 @@ func (t *turn) awaitBackup() bool {
 	switch {
 	case !t.w.Backup.Value.Exists:
 		t.help("The backup that was started for this upgrade is gone. `/pgupgrade cancel %s` destroys the follower; the app was not touched.", t.run.App.Name)
+	case b.FinishedAt.IsZero() && t.now.Sub(t.run.StepSince) >= BackupWait:
+		t.help("The backup is not done %s after the follower caught up (%s so far). `/pgupgrade retry %s` waits on; `/pgupgrade cancel %s` destroys the follower; the app was not touched.",
+			ops.FormatDuration(BackupWait), ops.FormatBytes(b.Bytes), t.run.App.Name, t.run.App.Name)
 	case b.FinishedAt.IsZero():
 		t.wait(pollOutside(t.now.Sub(t.run.StepSince), 5*time.Minute), "Waiting for the backup (%s so far).", ops.FormatBytes(b.Bytes))
 	case b.Succeeded.Known && b.Succeeded.Value:

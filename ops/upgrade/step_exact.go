@@ -1,6 +1,8 @@
 package upgrade
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops"
@@ -18,18 +20,30 @@ const (
 
 // catchUpExact: with nothing running and nothing foreign, nothing is missing on
 // the follower. With SQL it has replayed the leader's position, in two reads;
-// without, lag zero is counted.
+// without, lag zero is counted. A one-off dyno that appears is the fence's to
+// stop or to wait for; then the proof begins anew.
 func catchUpExact(t *turn) {
+	if changes, unreadable := foreign(t.run, t.w); unreadable == "" && oneOffsOnly(t.run, t.w, changes) {
+		t.run.Exact, t.run.Inside.Reached = ops.Exact{}, 0
+		t.run.Inside.StillAt, t.run.Inside.Sampled, t.run.Inside.FencedAt = time.Time{}, time.Time{}, t.now
+		t.say(ops.EventWarning, "Behind the fence, %s. No upgrade begins before it has ended; it has %s.", strings.Join(changes, "; "), ops.FormatDuration(OneOffWait))
+		t.to(ops.StepFence, "%s", strings.Join(changes, "; "))
+		return
+	}
 	if !t.undisturbed() {
 		return
 	}
 	behind, ok := t.lag()
-	if !ok {
+	waited := t.now.Sub(t.run.StepSince)
+	if waited >= ExactLimit && !t.run.Returning {
+		seen := "it cannot be read"
+		if ok {
+			seen = fmt.Sprintf("it is %d commits behind", behind)
+		}
+		t.back("the follower did not reach lag zero within %s behind the fence: %s", ops.FormatDuration(ExactLimit), seen)
 		return
 	}
-	waited := t.now.Sub(t.run.StepSince)
-	if waited > ExactLimit {
-		t.back("the follower did not come to lag zero within %s behind the fence (%d commits behind)", ops.FormatDuration(ExactLimit), behind)
+	if !ok {
 		return
 	}
 	if behind != 0 {

@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,10 @@ func (t *turn) shut(base *ops.Baseline, abort func(string, ...any)) bool {
 	}
 	for _, b := range base.Apps {
 		if !t.w.Apps[b.ID].App.Value.Maintenance {
+			if t.undone(ops.ActMaintenance, b.Name, base.At) {
+				abort("somebody else changed something: maintenance mode of %s was turned off", b.Name)
+				return false
+			}
 			t.must(ops.Act{Kind: ops.ActMaintenance, Target: b.Name, App: b.Name, Args: map[string]string{"on": "true"}}, "Turning maintenance mode on.", abort)
 			return false
 		}
@@ -61,6 +66,10 @@ func (t *turn) shut(base *ops.Baseline, abort func(string, ...any)) bool {
 	}
 	for _, b := range base.Apps {
 		if stop := running(t.w.Apps[b.ID].Formation.Value); len(stop) > 0 {
+			if t.undone(ops.ActScale, b.Name, base.At) {
+				abort("somebody else changed something: %s of %s was scaled up", stop[0].Type, b.Name)
+				return false
+			}
 			t.must(scale(b, stop), "Stopping the dynos.", abort)
 			return false
 		}
@@ -73,6 +82,18 @@ func (t *turn) shut(base *ops.Baseline, abort func(string, ...any)) bool {
 		}
 	}
 	return true
+}
+
+// undone reports whether what this fence has done was undone: its effect was
+// there, or has had the time to show, and the caller does not see it.
+func (t *turn) undone(kind ops.ActKind, target string, since time.Time) bool {
+	all := t.w.acts(kind)
+	for i := len(all) - 1; i >= 0; i-- {
+		if a := all[i]; a.Target == target && !a.StartedAt.Before(since) {
+			return a.Outcome == ops.OutcomeDone && !t.now.Before(a.EndedAt.Add(settle))
+		}
+	}
+	return false
 }
 
 // must chooses an act without which the cutover cannot go on; refused, it aborts.
@@ -101,25 +122,37 @@ func scale(app ops.BaselineApp, to []ops.Process) ops.Act {
 	return ops.Act{Kind: ops.ActScale, Target: app.Name, App: app.Name, Args: map[string]string{"formation": string(b)}}
 }
 
-// stopDynos waits for dynos to end. Those of the formation end by themselves
-// within Heroku's 30 seconds; a one-off is stopped if the policy says so.
+// OneOffWait and DynoWait are how long the fence waits for a one-off dyno that
+// nobody stops, and for a dyno of the formation, which Heroku ends within 30 s.
+const (
+	OneOffWait = 60 * time.Second
+	DynoWait   = 90 * time.Second
+)
+
+// stopDynos waits for dynos to end. Those of the formation end by themselves; a
+// one-off is stopped if the policy says so.
 func (t *turn) stopDynos(b ops.BaselineApp, dynos []ops.Dyno, abort func(string, ...any)) {
-	types := map[string]bool{}
-	for _, p := range b.Formation {
-		types[p.Type] = true
-	}
-	waited := t.now.Sub(t.run.StepSince)
+	waited, limit := t.now.Sub(t.run.StepSince), DynoWait
 	var names []string
 	for _, d := range dynos {
 		names = append(names, d.Name)
-		if !types[d.Type] && t.run.Plan.OneOffs == ops.OneOffStop {
+		if ofFormation(b, d) {
+			continue
+		}
+		limit = OneOffWait
+		if last, ok := t.w.last(ops.ActStopDyno, t.run.Step, d.Name); t.run.Plan.OneOffs == ops.OneOffStop && (!ok || last.Outcome != ops.OutcomeDone) {
 			t.must(ops.Act{Kind: ops.ActStopDyno, Target: d.Name, App: b.Name, Args: map[string]string{"dyno": d.Name}}, "Stopping "+d.Name+".", abort)
 			return
 		}
 	}
-	if waited > 90*time.Second {
+	if waited >= limit {
 		abort("dynos of %s still run after %s: %s", b.Name, ops.FormatDuration(waited), strings.Join(names, ", "))
 		return
 	}
-	t.wait(t.poll(waited), "Waiting for the dynos to end: %s.", strings.Join(names, ", "))
+	t.wait(min(t.poll(waited), limit-waited), "Waiting for the dynos to end: %s.", strings.Join(names, ", "))
+}
+
+// ofFormation reports whether a dyno is of a process type that was recorded.
+func ofFormation(b ops.BaselineApp, d ops.Dyno) bool {
+	return slices.ContainsFunc(b.Formation, func(p ops.Process) bool { return p.Type == d.Type })
 }

@@ -39,6 +39,10 @@ func followerCreate(t *turn) {
 	switch a.State {
 	case ops.AddonProvisioning:
 		waited := t.now.Sub(t.run.StepSince)
+		if limit := provisionLimit(p); waited >= limit {
+			t.back("Heroku has not created the follower within %s", ops.FormatDuration(limit))
+			return
+		}
 		t.wait(pollOutside(waited, p.Forecast.Provision), "Heroku creates the follower `%s`.", a.Name)
 		return
 	case ops.AddonProvisioned:
@@ -52,6 +56,8 @@ func followerCreate(t *turn) {
 		t.blind("the follower", firstWhy(info.Why, w.Why, t.w.Old.Info.Why))
 	case w.Value.Error:
 		t.back("Heroku could not create the follower: %s", w.Value.Message)
+	case (w.Value.Waiting || info.Value.Waiting) && t.now.Sub(t.run.StepSince) >= provisionLimit(p):
+		t.back("Heroku has not prepared the follower within %s (%s)", ops.FormatDuration(provisionLimit(p)), w.Value.Message)
 	case w.Value.Waiting || info.Value.Waiting:
 		t.wait(pollOutside(t.now.Sub(t.run.StepSince), p.Forecast.Provision), "The follower `%s` is being prepared (%s).", a.Name, w.Value.Message)
 	case !follows(info.Value, t.w.Old.Info.Value):
@@ -60,6 +66,9 @@ func followerCreate(t *turn) {
 		t.secondNames()
 	}
 }
+
+// provisionLimit is how long Heroku may take to create a follower.
+func provisionLimit(p *ops.RunPlan) time.Duration { return max(3*p.Forecast.Provision, time.Hour) }
 
 func follows(follower, leader ops.Database) bool {
 	return follower.Follower() && follower.Following.SameServer(leader.Endpoint) && follower.Following.Database == leader.Endpoint.Database
@@ -81,17 +90,26 @@ func (t *turn) createFollower() {
 		t.back("the follower `%s` was destroyed by somebody else", p.NewName)
 		return
 	}
-	if last, ok := t.w.last(ops.ActCreate, t.run.Step, p.NewName); ok && last.Open() {
-		// The answer was lost. The name is unique, so a second create could not
-		// make a second follower; still, a create may show late.
+	last, ok := t.w.last(ops.ActCreate, t.run.Step, p.NewName)
+	if ok && (last.Open() || last.Outcome == ops.OutcomeDone) {
+		// The name is unique, so a second create could not make a second follower;
+		// still, a create may show late.
 		if until := last.Deadline.Add(time.Minute); t.now.Before(until) {
-			t.wait(2*time.Second, "The answer to the create was lost; looking for `%s`.", p.NewName)
+			lost := map[bool]string{true: "The answer to the create was lost; looking", false: "Created; looking"}[last.Open()]
+			t.wait(2*time.Second, "%s for `%s`.", lost, p.NewName)
+			return
+		}
+		if last.Outcome == ops.OutcomeDone {
+			t.back("Heroku said that it creates the follower `%s`, but it cannot be seen", p.NewName)
 			return
 		}
 	}
 	refusal := t.try(ops.Act{Kind: ops.ActCreate, Target: p.NewName, App: p.BillingApp.Name,
 		Args: map[string]string{"plan": p.NewPlan, "leader": p.Old.Name, "name": p.NewAlias}}, "Creating the follower.")
-	if refusal != "" {
+	switch {
+	case refusal != "" && created(t.w): // an earlier create, whose answer was lost, may show yet
+		t.back("Heroku refused to create the follower: %s", refusal)
+	case refusal != "":
 		t.end(ops.Refused, "Heroku refused to create the follower: %s. Nothing else was changed.", refusal)
 	}
 }
@@ -171,9 +189,22 @@ func catchUp(t *turn) {
 	t.wait(pollOutside(t.now.Sub(t.run.StepSince), t.run.Plan.Forecast.CatchUp), "%s", next)
 }
 
+// followerLost goes back when the follower is gone.
+func (t *turn) followerLost() bool {
+	a := t.w.New.Addon
+	if !a.Known || a.Value.Exists && a.Value.Value.State != ops.AddonDeprovisioning && a.Value.Value.State != ops.AddonDeprovisioned {
+		return false
+	}
+	t.back("`%s` was destroyed by somebody else", t.run.Follower.Name)
+	return true
+}
+
 // lag reads the follower's lag and keeps it. It reports false when the turn is decided.
 func (t *turn) lag() (int, bool) {
 	info := t.w.New.Info
+	if t.followerLost() {
+		return 0, false
+	}
 	if !info.Known || !t.w.Old.Info.Known {
 		t.blind("the follower", firstWhy(info.Why, t.w.Old.Info.Why))
 		return 0, false

@@ -44,6 +44,8 @@ func gateCutover(t *turn) {
 	}
 	d, answered := ops.LatestDecision(t.w.Decisions, ops.GateCutover, digest, t.run.Asked.At, t.now)
 	switch {
+	case !answered && lapsed(t.w.Decisions, digest, t.run.Asked.At, t.now):
+		t.ask(ops.GateCutover, digest, "May the cutover begin after all? The last approval is older than %s and no longer counts.", ops.FormatDuration(ops.CutoverHolds))
 	case !answered:
 		t.run.Asked = &ops.Ask{Gate: t.run.Asked.Gate, Digest: digest, At: t.run.Asked.At, Last: t.run.Asked.Last}
 		t.wait(pollOutside(t.now.Sub(t.run.Asked.At), 5*time.Minute), "Waiting for an approver to answer.")
@@ -56,6 +58,16 @@ func gateCutover(t *turn) {
 		}
 		t.beginFence(d)
 	}
+}
+
+// lapsed reports whether the cutover was approved and the yes ran out unused.
+func lapsed(all []ops.Decision, digest string, since, now time.Time) bool {
+	for _, d := range all {
+		if d.Gate == ops.GateCutover && d.Digest == digest && d.Yes && !d.At.Before(since) && !d.Expires.IsZero() && !now.Before(d.Expires) {
+			return true
+		}
+	}
+	return false
 }
 
 // blocked waits while something blocks, and says so once.
@@ -83,13 +95,8 @@ func (t *turn) hold(why string) {
 func (t *turn) unready(behind int, d ops.Decision) string {
 	for _, app := range t.run.Plan.Apps {
 		f := t.w.Apps[app.ID]
-		for what, why := range map[string]string{
-			"app": unread(f.App), "formation": unread(f.Formation), "dynos": unread(f.Dynos),
-			"releases": unread(f.Releases), "attachments": unread(f.Attachments),
-		} {
-			if why != "" {
-				return fmt.Sprintf("the %s of %s cannot be read (%s)", what, app.Name, why)
-			}
+		if why := f.unreadable(app.Name); why != "" {
+			return "could not read " + why
 		}
 		if names := check.OneOffs(f.Dynos.Value, f.Formation.Value); len(names) > 0 && t.run.Plan.OneOffs != ops.OneOffStop {
 			return fmt.Sprintf("one-off dynos run on %s (%s)", app.Name, strings.Join(names, ", "))

@@ -74,6 +74,10 @@ func (t *turn) replace(app ops.PlanApp, name ops.PlanAttachment) {
 	}
 }
 
+// ReleaseWait is how long the release command of a switch may run before people
+// are called.
+const ReleaseWait = 10 * time.Minute
+
 // released reports whether the app's current release leads to the database of
 // info: the new one, or in a rollback the old one.
 func (t *turn) released(app ops.PlanApp, info ops.Fact[ops.Database]) bool {
@@ -105,6 +109,11 @@ func (t *turn) released(app ops.PlanApp, info ops.Fact[ops.Database]) bool {
 			fmt.Sprintf("release v%d of `%s` (%s) %s", attach.Version, app.Name, attach.Description, attach.Status))
 		return false
 	case ops.ReleasePending:
+		if waited >= ReleaseWait {
+			t.help("Release v%d of `%s` (%s) still runs after %s, so the app does not use `%s` yet. The fence stays: no dyno runs. See `heroku releases:output v%d -a %s`; when it has ended, `/pgupgrade retry %s` looks again.",
+				attach.Version, app.Name, attach.Description, ops.FormatDuration(ReleaseWait), headingOf(t.run).to.Name, attach.Version, app.Name, t.run.App.Name)
+			return false
+		}
 		t.wait(t.poll(waited), "Waiting for release v%d of %s (%s).", attach.Version, app.Name, attach.Description)
 		return false
 	}
@@ -169,8 +178,24 @@ func (t *turn) restored() bool {
 			return false
 		}
 		t.seen(ops.ActMaintenance, b.Name)
+		if until := t.unsettled(b.Name); t.now.Before(until) {
+			t.wait(until.Sub(t.now), "Open again; making sure that no earlier call takes effect late.")
+			return false
+		}
 	}
 	return true
+}
+
+// unsettled is until when a call to an app whose answer was lost may still take
+// effect, such as maintenance mode that was to be turned on before the way back.
+func (t *turn) unsettled(app string) time.Time {
+	var until time.Time
+	for _, a := range t.w.Acts {
+		if (a.Kind == ops.ActMaintenance || a.Kind == ops.ActScale) && a.Target == app && a.Outcome == ops.OutcomeUnknown {
+			until = latest(until, a.EndedAt.Add(settle))
+		}
+	}
+	return until
 }
 
 // lift chooses an act of the unfence. A refusal leaves users outside, so people

@@ -18,6 +18,9 @@ func returnUnfence(t *turn) {
 	t.to(ops.StepReturnFollower, "as recorded")
 }
 
+// DestroyWait is how long Heroku may take to destroy a database.
+const DestroyWait = time.Hour
+
 // returnFollower destroys the follower that this run created, by id, while it
 // still follows and nothing but its own name leads to it. Anything else is kept
 // and told.
@@ -43,12 +46,21 @@ func returnFollower(t *turn) {
 		t.keep(fmt.Sprintf("the new database `%s`, whose upgrade was begun: `heroku addons:destroy %s -a %s`", a.Value.Name, a.Value.Name, p.BillingApp.Name))
 		return
 	}
+	waited := t.now.Sub(t.run.StepSince)
 	switch a.Value.State {
 	case ops.AddonDeprovisioning:
-		t.wait(pollOutside(t.now.Sub(t.run.StepSince), time.Minute), "Heroku destroys the follower.")
+		if waited >= DestroyWait {
+			t.keep(fmt.Sprintf("the follower `%s`, which Heroku has not destroyed within %s: `heroku addons:info %s` shows it", a.Value.Name, ops.FormatDuration(DestroyWait), a.Value.Name))
+			return
+		}
+		t.wait(pollOutside(waited, time.Minute), "Heroku destroys the follower.")
 		return
 	case ops.AddonProvisioning:
-		t.wait(pollOutside(t.now.Sub(t.run.StepSince), p.Forecast.Provision), "Waiting until Heroku has created the follower; then it is destroyed.")
+		if create, _ := t.w.last(ops.ActCreate, ops.StepFollowerCreate, p.NewName); !t.now.Before(create.StartedAt.Add(provisionLimit(p) + DestroyWait)) {
+			t.keep(fmt.Sprintf("the follower `%s`, which Heroku has not created yet: `heroku addons:destroy %s -a %s`", a.Value.Name, a.Value.Name, p.BillingApp.Name))
+			return
+		}
+		t.wait(pollOutside(waited, p.Forecast.Provision), "Waiting until Heroku has created the follower; then it is destroyed.")
 		return
 	}
 	if !n.Info.Known || !t.w.Old.Info.Known || !n.Attachments.Known {

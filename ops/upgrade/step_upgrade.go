@@ -18,6 +18,9 @@ func upgradeRun(t *turn) {
 		return
 	}
 	info, up := t.w.New.Info, t.w.New.Upgrade
+	if t.followerLost() {
+		return
+	}
 	if !info.Known || !up.Known {
 		t.blind("the new database", firstWhy(info.Why, up.Why))
 		return

@@ -106,7 +106,7 @@ func TestEveryAppAndEveryName(t *testing.T) {
 	}
 	w.leads(apps, "shop-pg17")
 	w.allWell(r.ID, apps)
-	w.atMost(map[string]int{"attachment.replace": 7, "maintenance.on": 3, "maintenance.off": 3, "formation.scale": 8})
+	w.never.once(map[string]int{"attachment.replace": 7, "maintenance.on": 3, "maintenance.off": 3, "formation.scale": 8})
 }
 
 // TestSwitchFailsOnTheThirdApp: Heroku refuses the switch of the third app; no

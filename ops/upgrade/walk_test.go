@@ -3,13 +3,16 @@ package upgrade_test
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/pgupgrade/pgupgrade/ops"
+	"github.com/pgupgrade/pgupgrade/ops/pg/pgtest"
 )
 
-var walkAll = flag.Bool("walk", false, "stop the program at every row written, not at a sample")
+var walkAlone = flag.Bool("walk", false, "stop each story once, not several times at places far apart; takes minutes")
 
 // tale is a story that is told whatever happens to the program, and how it must end.
 type tale struct {
@@ -17,83 +20,15 @@ type tale struct {
 	tell    func(w *world) ops.Run
 	outcome string
 	uses    string         // part of the name of the database that the app uses at the end
-	atMost  map[string]int // effects that this story has more often
+	most    map[string]int // effects that this story has more often
 }
 
 func tales() []tale {
 	return []tale{
 		{"upgraded", func(w *world) ops.Run { return w.story("orders") }, ops.Succeeded, "orders-pg17", nil},
 		{"the upgrade fails", (*world).failed, ops.Returned, "postgresql-curved-41822", nil},
-		{"rolled back", (*world).rolledBack, ops.Returned, "postgresql-curved-41822", rolledBackTwice},
+		{"rolled back", (*world).rolledBack, ops.Returned, "postgresql-curved-41822", twice},
 	}
-}
-
-// TestStoppedAtEveryRow stops the program before and after rows are written,
-// which is before and after every call too: an intent is written before a call,
-// its outcome after. Each tale must end as well as without, with nothing done
-// twice and no row lost.
-func TestStoppedAtEveryRow(t *testing.T) {
-	for _, tale := range tales() {
-		t.Run(tale.name, func(t *testing.T) { tale.walk(t) })
-	}
-}
-
-func (x tale) walk(t *testing.T) {
-	total := 0
-	w := newWorld(t)
-	w.crash = func(op, _ string) {
-		if counts(op) {
-			total++
-		}
-	}
-	x.check(w, x.tell(w), "")
-	if total < 50 {
-		t.Fatalf("only %d moments in a story: the hook does not work", total)
-	}
-	step := total / 12
-	if *walkAll {
-		step = 1
-	}
-	fmt.Printf("%s: %d moments in the story; stopped at %d of them\n", x.name, total, (total+step-1)/step)
-	for at := 1; at <= total; at += step {
-		t.Run(fmt.Sprint(at), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			n, where := 0, ""
-			w.crash = func(op, when string) {
-				if !counts(op) {
-					return
-				}
-				if n++; n == at {
-					where = when + " " + op
-					panic(crashed{where})
-				}
-			}
-			x.check(w, x.tell(w), where)
-			if t.Failed() {
-				t.Logf("stopped %s", where)
-			}
-		})
-	}
-}
-
-// check looks at the end of a tale that was stopped at where.
-func (x tale) check(w *world, r ops.Run, where string) {
-	w.t.Helper()
-	uses, outcome := x.uses, x.outcome
-	// Whether a call that was intended was also sent cannot be told; the upgrade
-	// is not sent again, so the run goes back.
-	if where == "after begin act upgrade.run" {
-		uses, outcome = "postgresql-curved-41822", ops.Returned
-	}
-	if r.Outcome != outcome {
-		w.t.Fatalf("stopped %s: %s", where, w.tell(r.ID))
-	}
-	if a := w.app("orders"); !strings.HasPrefix(a.Database, uses) {
-		w.t.Errorf("stopped %s: the app uses %s, not %s: %s", where, a.Database, uses, w.tell(r.ID))
-	}
-	w.well(r.ID, "orders", map[string]int{"web": 2, "worker": 1, "clock": 1})
-	w.atMost(x.atMost)
 }
 
 // failed plays a run whose upgrade fails at Heroku.
@@ -101,27 +36,20 @@ func (w *world) failed() ops.Run {
 	w.t.Helper()
 	r := w.start("orders")
 	r = w.until(r.ID, "asking for the cutover", asked(ops.GateCutover))
-	if err := w.heroku.Stage("fail upgrade", r.Follower.Name, ""); err != nil {
-		w.t.Fatal(err)
-	}
+	w.stage("fail upgrade", r.Follower.Name)
 	w.answer(r.ID, "U2", ops.GateCutover, "")
 	return w.until(r.ID, "ended", ended)
 }
 
-// rolledBackTwice is what a rollback does a second time.
-var rolledBackTwice = map[string]int{"attachment.replace": 2, "maintenance.on": 2, "maintenance.off": 2, "formation.scale": 4}
-
 // rolledBack plays a run that is rolled back in the soak and retires the new database.
 func (w *world) rolledBack() ops.Run {
 	w.t.Helper()
-	r := w.start("orders")
-	w.until(r.ID, "asking for the cutover", asked(ops.GateCutover))
-	w.answer(r.ID, "U2", ops.GateCutover, "")
+	r := w.cutover("orders")
 	// Between the fence and the unfence the app writes nothing, so what it has
 	// written when it is fenced again is exactly what the rollback may lose.
-	w.until(r.ID, "switching", func(r ops.Run) bool { return r.Step == ops.StepPromote || !r.Active() })
+	w.until(r.ID, "switching", at(ops.StepPromote))
 	before := w.acknowledged("orders")
-	if r := w.until(r.ID, "soaking", func(r ops.Run) bool { return r.Step == ops.StepSoak || !r.Active() }); !r.Active() {
+	if r := w.until(r.ID, "soaking", at(ops.StepSoak)); !r.Active() {
 		return r
 	}
 	w.answer(r.ID, "U2", ops.GateRollback, "orders")
@@ -136,48 +64,220 @@ func (w *world) rolledBack() ops.Run {
 	return w.until(r.ID, "ended", ended)
 }
 
-// counts leaves out what is not the procedure's: the beat of the Slack side, and
-// the rows that a person's own request writes, whom nobody can stop half-way
-// without their asking again.
-func counts(op string) bool {
-	return op != "create run" && !strings.HasPrefix(op, "beat ") && !strings.HasPrefix(op, "decide ")
+// point is a moment of a story: which, in which step, for the how-many-eth time.
+type point struct {
+	step   ops.Step
+	moment string
+	nth    int
+}
+
+func (p point) String() string { return fmt.Sprintf("%s, %s (%d)", p.step, p.moment, p.nth) }
+
+// marker names the moments of one world as they come.
+type marker struct {
+	w    *world
+	seen map[point]int
+}
+
+func (m *marker) mark(moment string) point {
+	p := point{step: m.w.run(m.w.never.id).Step, moment: moment}
+	m.seen[p]++
+	p.nth = m.seen[p]
+	return p
+}
+
+// decides reports whether a stop at p changes how the story ends: whether a call
+// that was intended was also sent cannot be told, and the upgrade is not sent again.
+func (p point) decides() bool {
+	return p.moment == "after begin act upgrade.run" || p.moment == "before call upgrade.run"
+}
+
+// points tells the tale undisturbed and returns all its moments.
+func (x tale) points(t *testing.T) []point {
+	t.Helper()
+	var all []point
+	w := &world{}
+	m := &marker{w, map[point]int{}}
+	w.stop = func(moment string) { all = append(all, m.mark(moment)) }
+	x.check(build(t, w), x.tell(w), point{})
+	calls, rows := 0, 0
+	for _, p := range all {
+		if strings.Contains(p.moment, " call ") {
+			calls++
+		} else {
+			rows++
+		}
+	}
+	if rows < 40 || calls < 10 {
+		t.Fatalf("only %d moments at rows and %d at calls: the hooks do not work", rows, calls)
+	}
+	fmt.Printf("%s: %d moments before and after a row, %d before and after a call; what must never be was checked %d times\n", x.name, rows, calls, w.never.checks)
+	return all
+}
+
+// stopped tells the tale in a world that is stopped at some points, and returns
+// those that came.
+func (x tale) stopped(t *testing.T, w *world, at []point) []point {
+	t.Helper()
+	var hit []point
+	m := &marker{w, map[point]int{}}
+	w.stop = func(moment string) {
+		if p := m.mark(moment); slices.Contains(at, p) {
+			hit = append(hit, p)
+			panic(crashed{p.String()})
+		}
+	}
+	build(t, w)
+	defer func() {
+		if t.Failed() {
+			t.Logf("stopped at %v", hit)
+		}
+	}()
+	r := x.tell(w)
+	var last point
+	for _, p := range hit {
+		if p.decides() {
+			last = p
+		}
+	}
+	x.check(w, r, last)
+	return hit
+}
+
+// check looks at the end of a tale that was stopped.
+func (x tale) check(w *world, r ops.Run, stopped point) {
+	w.t.Helper()
+	uses, outcome := x.uses, x.outcome
+	if stopped.decides() {
+		uses, outcome = "postgresql-curved-41822", ops.Returned
+	}
+	if r.Outcome != outcome {
+		w.t.Fatalf("it ended %q: %s", r.Outcome, w.tell(r.ID))
+	}
+	if a := w.app("orders"); !strings.HasPrefix(a.Database, uses) {
+		w.t.Errorf("the app uses %s, not %s: %s", a.Database, uses, w.tell(r.ID))
+	}
+	w.never.ended()
+	w.never.once(x.most)
+}
+
+// stopsInAStory is how often a walk stops one story, at places that are far apart.
+const stopsInAStory = 8
+
+// TestStoppedAnywhere stops the program before and after every row that is
+// written and every call that changes something, until each such moment of the
+// undisturbed story was the last one of some process. Each tale must end as
+// without, with nothing done twice and no row lost, and what must never be is
+// checked after every row and call of every story.
+func TestStoppedAnywhere(t *testing.T) {
+	for _, tale := range tales() {
+		t.Run(tale.name, func(t *testing.T) { tale.walk(t) })
+	}
+}
+
+func (x tale) walk(t *testing.T) {
+	all := x.points(t)
+	var plans [][]point
+	var spread []point
+	for _, p := range all {
+		if p.decides() || *walkAlone {
+			plans = append(plans, []point{p})
+		} else {
+			spread = append(spread, p)
+		}
+	}
+	worlds := (len(spread) + stopsInAStory - 1) / stopsInAStory
+	for i := range worlds {
+		var plan []point
+		for j := i; j < len(spread); j += worlds {
+			plan = append(plan, spread[j])
+		}
+		plans = append(plans, plan)
+	}
+	var mu sync.Mutex
+	came := map[point]bool{}
+	stories := 1
+	stop := func(t *testing.T, plan []point) {
+		t.Parallel()
+		hit := x.stopped(t, &world{}, plan)
+		mu.Lock()
+		defer mu.Unlock()
+		stories++
+		for _, p := range hit {
+			came[p] = true
+		}
+	}
+	t.Run("stopped", func(t *testing.T) {
+		for i, plan := range plans {
+			t.Run(fmt.Sprint(i), func(t *testing.T) { stop(t, plan) })
+		}
+	})
+	// A stop may change what comes after it, so that a later moment does not come.
+	t.Run("alone", func(t *testing.T) {
+		for _, p := range all {
+			if !came[p] {
+				t.Run(p.String(), func(t *testing.T) { stop(t, []point{p}) })
+			}
+		}
+	})
+	missed := 0
+	for _, p := range all {
+		if !came[p] {
+			missed++
+			t.Errorf("never stopped at %s", p)
+		}
+	}
+	fmt.Printf("%s: stopped at %d of %d moments, in %d stories\n", x.name, len(all)-missed, len(all), stories)
+}
+
+// TestStoppedOnPostgreSQL is a sample of the walk with the rows in PostgreSQL.
+func TestStoppedOnPostgreSQL(t *testing.T) {
+	for _, tale := range tales() {
+		t.Run(tale.name, func(t *testing.T) {
+			all := tale.points(t)
+			stops := 0
+			const worlds = 3
+			for i := range worlds {
+				var plan []point
+				for j := i * 5; j < len(all); j += len(all) / stopsInAStory {
+					if !all[j].decides() {
+						plan = append(plan, all[j])
+					}
+				}
+				hit := tale.stopped(t, &world{postgres: pgtest.Start(t)}, plan)
+				stops += len(hit)
+			}
+			if stops < worlds*stopsInAStory/2 {
+				t.Errorf("stopped only %d times", stops)
+			}
+			fmt.Printf("%s, rows in PostgreSQL: stopped at %d moments, in %d stories\n", tale.name, stops, worlds)
+		})
+	}
 }
 
 // TestNamedMoments stops the program at the moments that matter most.
 func TestNamedMoments(t *testing.T) {
 	upgraded, back := tales()[0], tales()[2]
 	for name, m := range map[string]struct {
-		tale     tale
-		op, when string
-		nth      int
+		tale tale
+		at   point
 	}{
-		"upgrade/run was sent, its outcome is not stored":  {upgraded, "end act upgrade.run", "before", 1},
-		"upgrade/run is intended and not sent":             {upgraded, "begin act upgrade.run", "after", 1},
-		"maintenance is on, the dynos still run":           {upgraded, "end act maintenance.set", "after", 1},
-		"promoted, not yet unfenced":                       {upgraded, "end act attachment.replace", "before", 1},
-		"the create was sent, its outcome is not stored":   {upgraded, "end act addon.create", "before", 1},
-		"the destroy was sent, its outcome is not stored":  {upgraded, "end act addon.destroy", "before", 1},
-		"fenced for the rollback, the dynos still run":     {back, "end act maintenance.set", "after", 3},
-		"switched back, not yet unfenced":                  {back, "end act attachment.replace", "before", 2},
-		"the switch back is intended and not sent":         {back, "begin act attachment.replace", "after", 2},
-		"the new one's destroy was sent and is not stored": {back, "end act addon.destroy", "before", 1},
+		"upgrade/run was sent, its outcome is not stored":  {upgraded, point{ops.StepUpgrade, "after call upgrade.run", 1}},
+		"upgrade/run is intended and not sent":             {upgraded, point{ops.StepUpgrade, "before call upgrade.run", 1}},
+		"maintenance is on, the dynos still run":           {upgraded, point{ops.StepFence, "after end act maintenance.set", 1}},
+		"promoted, not yet unfenced":                       {upgraded, point{ops.StepPromote, "after call attachment.replace", 1}},
+		"the create was sent, its outcome is not stored":   {upgraded, point{ops.StepFollowerCreate, "after call addon.create", 1}},
+		"the destroy was sent, its outcome is not stored":  {upgraded, point{ops.StepDestroy, "after call addon.destroy", 1}},
+		"fenced for the rollback, the dynos still run":     {back, point{ops.StepRollbackFence, "after end act maintenance.set", 1}},
+		"switched back, not yet unfenced":                  {back, point{ops.StepRollbackAttach, "after call attachment.replace", 1}},
+		"the switch back is intended and not sent":         {back, point{ops.StepRollbackAttach, "before call attachment.replace", 1}},
+		"the new one's destroy was sent and is not stored": {back, point{ops.StepDestroy, "after call addon.destroy", 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			n := 0
-			w.crash = func(op, when string) {
-				if op == m.op && when == m.when {
-					if n++; n == m.nth {
-						panic(crashed{op})
-					}
-				}
-			}
-			r := m.tale.tell(w)
-			if n < m.nth {
+			if hit := m.tale.stopped(t, &world{}, []point{m.at}); len(hit) != 1 {
 				t.Fatal("the moment never came")
 			}
-			m.tale.check(w, r, m.when+" "+m.op)
 		})
 	}
 }
@@ -186,11 +286,10 @@ func TestNamedMoments(t *testing.T) {
 func TestRollbackGivenUp(t *testing.T) {
 	for _, answered := range []bool{true, false} {
 		t.Run(fmt.Sprint(answered), func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
-			r := w.start("orders")
-			w.until(r.ID, "asking for the cutover", asked(ops.GateCutover))
-			w.answer(r.ID, "U2", ops.GateCutover, "")
-			w.until(r.ID, "soaking", func(r ops.Run) bool { return r.Step == ops.StepSoak })
+			r := w.cutover("orders")
+			w.until(r.ID, "soaking", at(ops.StepSoak))
 			w.answer(r.ID, "U2", ops.GateRollback, "orders")
 			r = w.until(r.ID, "asking about the loss", func(r ops.Run) bool { return r.Rollback != nil && !r.Rollback.Asked.IsZero() })
 			if a := w.app("orders"); !a.Maintenance {
@@ -201,12 +300,12 @@ func TestRollbackGivenUp(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r = w.until(r.ID, "soaking again", func(r ops.Run) bool { return r.Step == ops.StepSoak })
-			w.well(r.ID, "orders", map[string]int{"web": 2, "worker": 1, "clock": 1})
+			w.until(r.ID, "open again", func(r ops.Run) bool { return !r.Rollback.Lifted.IsZero() && !r.Step.Cutover() })
+			w.never.ended()
 			if a := w.app("orders"); !strings.HasPrefix(a.Database, "orders-pg17") {
 				t.Errorf("the app uses %s", a.Database)
 			}
-			w.atMost(map[string]int{"maintenance.on": 2, "maintenance.off": 2, "formation.scale": 4})
+			w.never.once(map[string]int{"maintenance.on": 2, "maintenance.off": 2, "formation.scale": 4})
 		})
 	}
 }

@@ -67,6 +67,7 @@ type database struct {
 	version      string // "15.13"
 	host         string
 	password     string
+	address      string // what url returns, once host and password are there
 	created      time.Time
 	provisioned  time.Time // when it will be
 	announced    bool      // its config var and release were made
@@ -154,8 +155,12 @@ func (s *state) named(a *app, name string) *attachment {
 	return nil
 }
 
+// url is asked for with every row that a writer writes, so it is made once.
 func (d *database) url() string {
-	return fmt.Sprintf("postgres://u%s:%s@%s:5432/d%s", d.id[:6], d.password, d.host, d.id[:8])
+	if d.address == "" {
+		d.address = fmt.Sprintf("postgres://u%s:%s@%s:5432/d%s", d.id[:6], d.password, d.host, d.id[:8])
+	}
+	return d.address
 }
 
 func (d *database) tier() string {
