@@ -30,6 +30,16 @@ func (s *Server) Disconnect(reason string) {
 	}
 }
 
+// CutAll cuts every connection without a word.
+func (s *Server) CutAll() {
+	s.mu.Lock()
+	sockets := slices.Clone(s.sockets)
+	s.mu.Unlock()
+	for _, k := range sockets {
+		k.conn.Close()
+	}
+}
+
 // Silence makes the oldest connection half open: nothing goes through it any
 // more in either direction, and neither side is told. Slack counts it and sends
 // into it until Notice.
