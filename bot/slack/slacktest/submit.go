@@ -64,7 +64,7 @@ func (s *Server) submitted(v *View, raw json.RawMessage) error {
 		}
 	}
 	if answer.Action == "update" || answer.Action == "push" {
-		if bad := s.checkView(answer.View, v); bad != nil {
+		if bad := s.checkView(answer.View, v.kind(), v); bad != nil {
 			return fmt.Errorf("%w: %v", ErrBadAnswer, bad)
 		}
 	}

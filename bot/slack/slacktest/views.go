@@ -18,6 +18,13 @@ type View struct {
 	Home   bool              `json:"home,omitempty"`   // it is the person's Home tab
 }
 
+func (v *View) kind() string {
+	if v.Home {
+		return "home"
+	}
+	return "modal"
+}
+
 // trigger is what a press or a command gives for opening one modal.
 type trigger struct {
 	user string
@@ -58,7 +65,7 @@ func parseView(raw json.RawMessage) (v viewBody, err error) {
 
 // checkView checks a view as docs.slack.dev/surfaces/modals has it; nil when
 // nothing is wrong. s.mu is held.
-func (s *Server) checkView(raw json.RawMessage, own *View) reply {
+func (s *Server) checkView(raw json.RawMessage, kind string, own *View) reply {
 	if len(raw) > largestView {
 		return fails("view_too_large")
 	}
@@ -68,8 +75,10 @@ func (s *Server) checkView(raw json.RawMessage, own *View) reply {
 	}
 	c := &checker{}
 	on := surfaceModal
-	switch v.Type {
-	case "modal":
+	c.oneOf("/view/type", v.Type, kind)
+	if kind == "home" {
+		on = surfaceHome
+	} else {
 		c.text("/view/title", any(v.Title), 24, true)
 		for name, t := range map[string]map[string]any{"submit": v.Submit, "close": v.Close} {
 			if t != nil {
@@ -79,10 +88,6 @@ func (s *Server) checkView(raw json.RawMessage, own *View) reply {
 		if v.Submit == nil && hasInput(v.Blocks) {
 			c.bad("/view/submit", "submit is required when an input is within blocks")
 		}
-	case "home":
-		on = surfaceHome
-	default:
-		c.bad("/view/type", "must be modal or home")
 	}
 	c.length("/view/private_metadata", v.Metadata, 0, 3000)
 	c.length("/view/callback_id", v.CallbackID, 0, 255)
@@ -126,7 +131,7 @@ func (s *Server) exchange(id string) (user string, bad reply) {
 // openView answers views.open and views.push.
 func (s *Server) openView(method string, a url.Values) reply {
 	raw := json.RawMessage(a.Get("view"))
-	if bad := s.checkView(raw, nil); bad != nil {
+	if bad := s.checkView(raw, "modal", nil); bad != nil {
 		return bad
 	}
 	user, bad := s.exchange(a.Get("trigger_id"))
@@ -172,7 +177,7 @@ func (s *Server) updateView(a url.Values) reply {
 	if h := a.Get("hash"); h != "" && h != v.Hash {
 		return fails("hash_conflict")
 	}
-	if bad := s.checkView(raw, v); bad != nil {
+	if bad := s.checkView(raw, v.kind(), v); bad != nil {
 		return bad
 	}
 	s.renew(v, raw)
@@ -195,7 +200,7 @@ func (s *Server) publishView(a url.Values) reply {
 	if i >= 0 {
 		own = s.views[i]
 	}
-	if bad := s.checkView(raw, own); bad != nil {
+	if bad := s.checkView(raw, "home", own); bad != nil {
 		return bad
 	}
 	if h := a.Get("hash"); h != "" && (own == nil || h != own.Hash) {
