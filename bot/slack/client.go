@@ -49,19 +49,25 @@ type Client struct {
 	http *http.Client
 	log  *slog.Logger
 
+	calls *limited
+	opens *slowOpen
+
+	// silence is how long a connection may bring no ping before it is taken for
+	// dead; 0: slack-go's 30 seconds.
+	silence time.Duration
+
 	mu     sync.Mutex
 	scopes []string // of the bot token, as the last answer said
 }
-
-// requestLimit ends a call that Slack does not answer; slack-go has no limit of its own.
-const requestLimit = 15 * time.Second
 
 // Open makes a client. It asks nothing yet.
 func Open(c Config) *Client {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Client{log: c.Log, http: &http.Client{Timeout: requestLimit, Transport: &slowOpen{next: http.DefaultTransport}}}
+	k := &Client{log: c.Log, calls: &limited{next: http.DefaultTransport, limit: requestLimit}}
+	k.opens = &slowOpen{next: k.calls, after: time.After}
+	k.http = &http.Client{Transport: k.opens}
 	options := []slackgo.Option{
 		slackgo.OptionHTTPClient(k.http), slackgo.OptionAppLevelToken(c.AppToken.Reveal()),
 		slackgo.OptionOnResponseHeaders(func(_ string, h http.Header) { k.seen(h) }),

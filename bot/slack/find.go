@@ -2,6 +2,7 @@ package slack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,6 +30,9 @@ func (w *Writer) find(ctx context.Context, it *item, p Post) error {
 	}
 	oldest := fmt.Sprintf("%d.000000", intended.Add(-time.Minute).Unix())
 	ts, err := w.search(ctx, p, parent, oldest)
+	if parent != "" && errors.Is(kind(err), ErrNoMessage) { // with its parent gone it stands in the channel
+		ts, err = w.search(ctx, p, "", oldest)
+	}
 	if err != nil {
 		return fmt.Errorf("look for %s of %s: %w", p.Name, p.Group, kind(err))
 	}

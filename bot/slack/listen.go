@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +36,11 @@ func (k *Client) Listen(ctx context.Context, h Handler) error {
 	var wg sync.WaitGroup
 	for range sockets {
 		// Its own log would print addresses that hold a ticket.
-		socket := socketmode.New(k.api, socketmode.OptionLog(log.New(io.Discard, "", 0)))
+		options := []socketmode.Option{socketmode.OptionLog(log.New(io.Discard, "", 0))}
+		if k.silence > 0 {
+			options = append(options, socketmode.OptionPingInterval(k.silence))
+		}
+		socket := socketmode.New(k.api, options...)
 		wg.Go(func() { failed <- l.run(ctx, socket) })
 	}
 	err := <-failed
@@ -179,54 +181,5 @@ func (l *listener) ack(ctx context.Context, socket *socketmode.Client, e socketm
 	defer cancel()
 	if err := socket.AckCtx(ctx, e.Request.EnvelopeID, payload); err != nil {
 		l.log.WarnContext(ctx, "could not acknowledge to Slack", "err", err)
-	}
-}
-
-// slowOpen keeps apps.connections.open from being called in a storm: slack-go
-// reconnects without any delay when Slack ends a good connection at once, and
-// Slack allows about one a minute with some burst.
-type slowOpen struct {
-	next http.RoundTripper
-	mu   sync.Mutex
-	left float64
-	at   time.Time
-}
-
-const (
-	openBurst = 6.0
-	openEvery = 10 * time.Second
-)
-
-func (s *slowOpen) RoundTrip(r *http.Request) (*http.Response, error) {
-	if strings.HasSuffix(r.URL.Path, "/apps.connections.open") {
-		if err := s.wait(r.Context()); err != nil {
-			return nil, err
-		}
-	}
-	return s.next.RoundTrip(r)
-}
-
-func (s *slowOpen) wait(ctx context.Context) error {
-	s.mu.Lock()
-	now := time.Now()
-	if s.at.IsZero() {
-		s.left = openBurst
-	} else {
-		s.left = min(openBurst, s.left+now.Sub(s.at).Seconds()/openEvery.Seconds())
-	}
-	s.at = now
-	s.left = max(s.left-1, -2)
-	over := time.Duration(max(0, -s.left) * float64(openEvery))
-	s.mu.Unlock()
-	if over == 0 {
-		return nil
-	}
-	t := time.NewTimer(over)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }

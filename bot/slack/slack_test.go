@@ -278,13 +278,16 @@ func TestABlockedChannel(t *testing.T) {
 }
 
 // heard is a Handler that writes down what came.
-type heard struct{ commands, actions, submissions chan string }
-
-func newHeard() heard {
-	return heard{make(chan string, 100), make(chan string, 100), make(chan string, 100)}
+type heard struct {
+	commands, actions, submissions chan string
+	typed                          chan slackgo.SlashCommand
 }
 
-func (h heard) Command(_ string, c slackgo.SlashCommand) { h.commands <- c.Text }
+func newHeard() heard {
+	return heard{make(chan string, 100), make(chan string, 100), make(chan string, 100), make(chan slackgo.SlashCommand, 100)}
+}
+
+func (h heard) Command(_ string, c slackgo.SlashCommand) { h.commands <- c.Text; h.typed <- c }
 func (h heard) Action(_ string, cb slackgo.InteractionCallback, a slackgo.BlockAction) {
 	h.actions <- cb.User.ID + " " + a.ActionID + " " + a.Value
 }
@@ -295,18 +298,7 @@ func (h heard) Submit(_ string, cb slackgo.InteractionCallback) *slackgo.ViewSub
 
 func listen(t *testing.T, s *slacktest.Server, url string) heard {
 	t.Helper()
-	h := newHeard()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- client(url).Listen(ctx, h) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Listen: %v", err)
-		}
-	})
-	await(t, s, func() bool { return s.Sockets() == sockets })
-	return h
+	return listening(t, s, client(url))
 }
 
 func await(t *testing.T, s *slacktest.Server, want func() bool) {
@@ -378,7 +370,7 @@ func TestIdentity(t *testing.T) {
 // TestSlowOpen: a storm of reconnections is slowed down.
 func TestSlowOpen(t *testing.T) {
 	n := 0
-	o := &slowOpen{next: roundTripper(func(*http.Request) (*http.Response, error) { n++; return nil, errors.New("no") })}
+	o := &slowOpen{after: time.After, next: roundTripper(func(*http.Request) (*http.Response, error) { n++; return nil, errors.New("no") })}
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://slack/api/apps.connections.open", nil)
 	if err != nil {

@@ -71,7 +71,12 @@ type item struct {
 	unsaved bool        // row is newer than the ledger's
 	version int         // raised by every Put
 	queued  bool
+	refused int // how often in a row Slack said no with a word that is not known
 }
+
+// refusals is how often Slack may refuse one message with an unknown word before
+// it is left out: those behind it must not wait for it for ever.
+const refusals = 5
 
 type blocked struct {
 	err   error
@@ -176,7 +181,7 @@ func (w *Writer) step(ctx context.Context) time.Duration {
 	if err := w.lookUp(ctx); err != nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		return w.failed(ctx, nil, Post{}, err)
+		return w.failed(ctx, nil, Post{}, 0, err)
 	}
 	it, p, version, wait := w.pick()
 	if it == nil {
@@ -187,16 +192,15 @@ func (w *Writer) step(ctx context.Context) time.Duration {
 	defer w.mu.Unlock()
 	if err == nil {
 		w.pace.well()
-		if it.version == version {
-			w.drop(it)
-		}
+		it.refused = 0
+		w.done(it, version)
 		return 0
 	}
-	return w.failed(ctx, it, p, err)
+	return w.failed(ctx, it, p, version, err)
 }
 
 // failed says how long to wait after a delivery that did not work. w.mu is held.
-func (w *Writer) failed(ctx context.Context, it *item, p Post, err error) time.Duration {
+func (w *Writer) failed(ctx context.Context, it *item, p Post, version int, err error) time.Duration {
 	if ctx.Err() != nil {
 		return time.Second
 	}
@@ -212,13 +216,27 @@ func (w *Writer) failed(ctx context.Context, it *item, p Post, err error) time.D
 		return 0
 	case errors.Is(err, ErrContent):
 		w.log.ErrorContext(ctx, "Slack refuses a message; it is left out", "run", p.Group, "message", p.Name, "err", err)
-		w.drop(it)
+		w.done(it, version)
 		return 0
+	case it != nil && unknown(err):
+		if it.refused++; it.refused == refusals {
+			w.log.ErrorContext(ctx, "Slack refuses a message again and again; it is left out", "run", p.Group, "message", p.Name, "err", err)
+			it.refused = 0
+			w.done(it, version)
+			return 0
+		}
 	}
 	d := w.pace.badly()
 	w.pace.until = w.now().Add(d)
 	w.log.WarnContext(ctx, "could not post to Slack; trying again", "run", p.Group, "message", p.Name, "in", d, "err", err)
 	return d
+}
+
+// done takes an item off the queue unless it was put anew meanwhile. w.mu is held.
+func (w *Writer) done(it *item, version int) {
+	if it.version == version {
+		w.drop(it)
+	}
 }
 
 // drop takes an item off the queue. w.mu is held.
@@ -350,15 +368,20 @@ func (w *Writer) post(ctx context.Context, it *item, p Post) error {
 	if err != nil {
 		return err
 	}
-	options := content(p.Text, p.Blocks)
-	options = append(options, mark(p)) // lets a post be found again whose answer was lost
+	options := append(content(p.Text, p.Blocks), mark(p)) // lets a post be found again whose answer was lost
+	outside := options
 	if parent != "" {
-		options = append(options, slackgo.MsgOptionTS(parent))
+		options = append(options[:len(options):len(options)], slackgo.MsgOptionTS(parent))
 		if p.Broadcast {
 			options = append(options, slackgo.MsgOptionBroadcast())
 		}
 	}
 	_, ts, err := w.client.api.PostMessageContext(ctx, p.Channel, options...)
+	if parent != "" && errors.Is(kind(err), ErrNoMessage) {
+		w.log.WarnContext(ctx, "the thread of a message is gone; posting it in the channel", "run", p.Group, "message", p.Name, "err", err)
+		options = outside
+		_, ts, err = w.client.api.PostMessageContext(ctx, p.Channel, options...)
+	}
 	if errors.Is(kind(err), ErrContent) {
 		w.log.ErrorContext(ctx, "Slack refuses a message's blocks; posting its text alone", "run", p.Group, "message", p.Name, "err", err)
 		_, ts, err = w.client.api.PostMessageContext(ctx, p.Channel, append(options, slackgo.MsgOptionBlocks())...)

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/pgupgrade/pgupgrade/bot/slack/slacktest"
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
@@ -43,6 +42,7 @@ func (s *sandbox) pages() http.Handler {
 	}))
 	m.HandleFunc("POST /api/break", s.post(func(_ context.Context, in input) error { return s.doBreak(in.ID) }))
 	m.Handle("/control/heroku/", http.StripPrefix("/control/heroku", s.heroku.Control()))
+	m.Handle("/control/slack/", http.StripPrefix("/control/slack", s.slack.Control()))
 	return m
 }
 
@@ -250,21 +250,8 @@ func (s *sandbox) doBreak(id string) error {
 		s.away = !s.away
 		away := s.away
 		s.mu.Unlock()
-		if !away {
-			s.slack.ClearFaults()
-			return nil
-		}
-		s.slack.Fault(slacktest.Fault{Status: http.StatusServiceUnavailable})
-		s.cutSockets()
+		s.slack.Away(away)
 		return nil
 	}
 	return fmt.Errorf("there is nothing to break named %q", id)
-}
-
-// cutSockets ends every connection of the bot to Slack without a word.
-func (s *sandbox) cutSockets() {
-	for range s.slack.Sockets() {
-		s.slack.Disconnect("")
-		time.Sleep(10 * time.Millisecond) // let the list of sockets shrink
-	}
 }

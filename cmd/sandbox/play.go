@@ -26,6 +26,7 @@ import (
 //	channel: Upgrade orders ... done     waits until a message in the channel holds this now
 //	heroku: orders maintenance off       waits until Heroku's side holds this
 //	heroku does deploy orders            somebody does something at Heroku
+//	slack does fail chat.update with 503 once   something happens at Slack (slacktest.Stages has the forms)
 //	break kill                           presses the button of that name in the page's strip
 //
 // "..." stands for anything in between.
@@ -51,6 +52,7 @@ var forms = []struct {
 	{"reply", regexp.MustCompile(`^(pgupgrade): (.+)$`)},
 	{"channel", regexp.MustCompile(`^(channel): (.+)$`)},
 	{"stage", regexp.MustCompile(`^(heroku) does (.+)$`)},
+	{"slack", regexp.MustCompile(`^(slack) does (.+)$`)},
 	{"heroku", regexp.MustCompile(`^(heroku): (.+)$`)},
 	{"break", regexp.MustCompile(`^(break) (.+)$`)},
 }
@@ -82,6 +84,11 @@ func parseScenario(r io.Reader) ([]line, error) {
 		}
 		if l.kind == "" {
 			return nil, fmt.Errorf("line %d of the scenario is none that I know: %q (cmd/sandbox/play.go lists them)", n, text)
+		}
+		if l.kind == "slack" {
+			if err := slacktest.CheckStage(l.arg); err != nil {
+				return nil, fmt.Errorf("line %d of the scenario: %w", n, err)
+			}
 		}
 		out = append(out, l)
 	}
@@ -157,6 +164,8 @@ func (p *player) line(ctx context.Context, l line) error {
 	case "stage":
 		what, name, _ := strings.Cut(l.arg, " on ")
 		return p.heroku.Stage(what, name, "")
+	case "slack":
+		return p.slack.Stage(l.arg)
 	case "break":
 		return p.doBreak(l.arg)
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"strings"
 	"testing"
-
-	"github.com/pgupgrade/pgupgrade/bot/slack/slacktest"
 )
 
 // TestATokenRevokedInTheCutover: the cutover is brought to its end, and only then
@@ -18,8 +16,10 @@ func TestATokenRevokedInTheCutover(t *testing.T) {
 		pgupgrade: May the cutover begin
 		ben presses Approve cutover
 		pgupgrade: Writers stopped`)
-	s.slack.Fault(slacktest.Fault{Method: "apps.connections.open", Error: "token_revoked"})
-	s.cutSockets()
+	if err := s.slack.Revoke("app"); err != nil {
+		t.Fatal(err)
+	}
+	s.slack.CutAll()
 	err := <-s.failed
 	if err == nil || !strings.Contains(err.Error(), "Slack refuses SLACK_APP_TOKEN") {
 		t.Errorf("the program ended with %v", err)

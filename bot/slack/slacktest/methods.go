@@ -1,12 +1,9 @@
 package slacktest
 
 import (
-	"encoding/json"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // needed is the scope of each method, any one of the listed.
@@ -18,25 +15,28 @@ var needed = map[string][]string{
 	"usergroups.users.list": {"usergroups:read"}, "usergroups.list": {"usergroups:read"},
 }
 
+var allScopes = []string{"commands", "chat:write", "channels:history", "groups:history", "channels:read", "groups:read", "users:read", "usergroups:read", "im:write", "im:history"}
+
+func (s *Server) scopes() []string {
+	if s.cfg.Scopes != nil {
+		return s.cfg.Scopes
+	}
+	return allScopes
+}
+
 // do answers one call. s.mu is held.
 func (s *Server) do(method string, a url.Values, token string) reply {
-	if method == "apps.connections.open" {
-		return s.open(token)
+	if bad := s.admit(method, token); bad != nil {
+		return bad
 	}
-	switch {
-	case token == "":
-		return fails("not_authed")
-	case token == s.cfg.AppToken:
-		return fails("not_allowed_token_type")
-	case token != s.cfg.BotToken:
-		return fails("invalid_auth")
-	}
-	if need := needed[method]; need != nil && !slices.ContainsFunc(need, func(x string) bool { return slices.Contains(s.scopes(), x) }) {
-		return reply{"ok": false, "error": "missing_scope", "needed": need[0], "provided": strings.Join(s.scopes(), ",")}
+	if bad := s.tooOften(method); bad != nil {
+		return bad
 	}
 	switch method {
+	case "apps.connections.open":
+		return s.open()
 	case "auth.test":
-		return reply{"ok": true, "url": "https://acme.slack.com/", "team": "Acme", "user": "pgupgrade", "team_id": TeamID, "user_id": BotUID, "bot_id": BotID}
+		return reply{"ok": true, "url": "https://acme.slack.com/", "team": "Acme", "user": "pgupgrade", "team_id": TeamID, "user_id": BotUID, "bot_id": BotID, "is_enterprise_install": false}
 	case "chat.postMessage":
 		return s.postMessage(a)
 	case "chat.update":
@@ -46,15 +46,49 @@ func (s *Server) do(method string, a url.Values, token string) reply {
 	case "chat.postEphemeral":
 		return s.postEphemeral(a)
 	case "chat.getPermalink":
-		return reply{"ok": true, "channel": a.Get("channel"), "permalink": "https://acme.slack.com/archives/" + a.Get("channel") + "/p" + strings.ReplaceAll(a.Get("message_ts"), ".", "")}
-	case "conversations.info":
-		return s.info(a)
+		return s.permalink(a)
 	case "conversations.history":
-		return s.list(a, func(p *Post) bool { return p.ThreadTS == "" || p.ThreadTS == p.TS || p.Broadcast }, true)
+		return s.historyOf(a)
 	case "conversations.replies":
-		return s.list(a, func(p *Post) bool { return p.TS == a.Get("ts") || p.ThreadTS == a.Get("ts") }, false)
-	case "conversations.open":
-		return s.openDM(a)
+		return s.repliesOf(a)
+	case "conversations.info", "conversations.members", "conversations.list", "conversations.open":
+		return s.conversations(method, a)
+	case "users.info", "users.list", "usergroups.list", "usergroups.users.list":
+		return s.people(method, a)
+	case "views.open", "views.push":
+		return s.openView(method, a)
+	case "views.update":
+		return s.updateView(a)
+	case "views.publish":
+		return s.publishView(a)
+	}
+	return fails("unknown_method")
+}
+
+// admit refuses a token that is not for this method. s.mu is held.
+func (s *Server) admit(method, token string) reply {
+	own, other := s.cfg.BotToken, s.cfg.AppToken
+	if method == "apps.connections.open" {
+		own, other = other, own
+	}
+	switch {
+	case token == "":
+		return fails("not_authed")
+	case s.revoked[token]:
+		return fails("token_revoked")
+	case token == other:
+		return fails("not_allowed_token_type")
+	case token != own:
+		return fails("invalid_auth")
+	}
+	if need := needed[method]; need != nil && !slices.ContainsFunc(need, func(x string) bool { return slices.Contains(s.scopes(), x) }) {
+		return reply{"ok": false, "error": "missing_scope", "needed": need[0], "provided": strings.Join(s.scopes(), ",")}
+	}
+	return nil
+}
+
+func (s *Server) people(method string, a url.Values) reply {
+	switch method {
 	case "users.info":
 		u := s.user(a.Get("user"))
 		if u == nil {
@@ -62,39 +96,77 @@ func (s *Server) do(method string, a url.Values, token string) reply {
 		}
 		return reply{"ok": true, "user": u.json()}
 	case "users.list":
-		var all []any
+		all := []any{}
 		for _, u := range s.users {
 			all = append(all, u.json())
 		}
 		return reply{"ok": true, "members": all, "response_metadata": reply{"next_cursor": ""}}
-	case "usergroups.users.list":
-		members, ok := s.groups[a.Get("usergroup")]
-		if !ok {
-			return fails("no_such_subteam")
+	case "usergroups.list":
+		all := []any{}
+		for id, members := range s.groups {
+			all = append(all, reply{"id": id, "team_id": TeamID, "handle": strings.ToLower(id), "name": id, "user_count": len(members)})
 		}
-		return reply{"ok": true, "users": members}
-	case "views.open", "views.update", "views.push", "views.publish":
-		return s.view(method, a)
-	case "reactions.add":
-		return reply{"ok": true}
+		return reply{"ok": true, "usergroups": all}
 	}
-	return fails("unknown_method")
+	members, ok := s.groups[a.Get("usergroup")]
+	if !ok {
+		return fails("no_such_subteam")
+	}
+	return reply{"ok": true, "users": members}
 }
 
 func (u *User) json() reply {
-	team := u.Team
-	if team == "" {
-		team = TeamID
+	return reply{"id": u.ID, "team_id": u.team(), "name": u.Name, "real_name": u.Name, "deleted": u.Deleted, "is_bot": u.Bot, "is_restricted": u.Guest || u.SingleGuest,
+		"is_ultra_restricted": u.SingleGuest, "is_stranger": u.team() != TeamID, "tz": "UTC", "profile": reply{"real_name": u.Name, "display_name": u.Name, "title": u.Title}}
+}
+
+func (s *Server) conversations(method string, a url.Values) reply {
+	switch method {
+	case "conversations.list":
+		all := []any{}
+		for _, c := range s.channels {
+			if c.DM == "" && (c.Member || !c.Private) {
+				all = append(all, c.json())
+			}
+		}
+		return reply{"ok": true, "channels": all, "response_metadata": reply{"next_cursor": ""}}
+	case "conversations.open":
+		u := s.user(a.Get("users"))
+		if u == nil {
+			return fails("user_not_found")
+		}
+		id := "D" + u.ID
+		if s.channel(id) == nil {
+			s.channels = append(s.channels, &Channel{ID: id, Member: true, DM: u.ID})
+		}
+		return reply{"ok": true, "channel": reply{"id": id}}
 	}
-	return reply{"id": u.ID, "team_id": team, "name": u.Name, "real_name": u.Name, "deleted": u.Deleted, "is_bot": u.Bot, "is_restricted": u.Guest || u.SingleGuest,
-		"is_ultra_restricted": u.SingleGuest, "is_stranger": team != TeamID, "tz": "UTC", "profile": reply{"real_name": u.Name, "display_name": u.Name, "title": u.Title}}
+	c := s.channel(a.Get("channel"))
+	if c == nil || c.Private && !c.Member {
+		return fails("channel_not_found")
+	}
+	if method == "conversations.members" {
+		members := []string{}
+		for _, u := range s.users {
+			if u.ID != BotUID || c.Member {
+				members = append(members, u.ID)
+			}
+		}
+		return reply{"ok": true, "members": members, "response_metadata": reply{"next_cursor": ""}}
+	}
+	return reply{"ok": true, "channel": c.json()}
+}
+
+func (c *Channel) json() reply {
+	return reply{"id": c.ID, "name": c.Name, "is_channel": c.DM == "", "is_im": c.DM != "", "is_member": c.Member, "is_archived": c.Archived,
+		"is_ext_shared": c.ExtShared, "is_shared": c.ExtShared, "is_private": c.Private, "user": c.DM}
 }
 
 // reachable says why the bot cannot post to a channel, or "".
 func (s *Server) reachable(id string) string {
 	c := s.channel(id)
 	switch {
-	case c == nil:
+	case c == nil || c.Private && !c.Member:
 		return "channel_not_found"
 	case c.Archived:
 		return "is_archived"
@@ -102,207 +174,4 @@ func (s *Server) reachable(id string) string {
 		return "not_in_channel"
 	}
 	return ""
-}
-
-// rate is a channel's allowance: one post a second, with a burst of ten.
-type rate struct {
-	left float64
-	at   time.Time
-}
-
-func (s *Server) limited(channel string) bool {
-	now := s.cfg.Now()
-	r := s.posted[channel]
-	if r == nil {
-		r = &rate{left: 10, at: now}
-		s.posted[channel] = r
-	}
-	r.left = min(10, r.left+now.Sub(r.at).Seconds())
-	r.at = now
-	if r.left < 1 {
-		return true
-	}
-	r.left--
-	return false
-}
-
-func (s *Server) content(a url.Values) (text string, blocks json.RawMessage, bad reply) {
-	text = a.Get("text")
-	if b := a.Get("blocks"); b != "" && b != "null" {
-		blocks = json.RawMessage(b)
-		if problems := checkBlocks(blocks, 50); len(problems) > 0 {
-			return "", nil, reply{"ok": false, "error": "invalid_blocks", "response_metadata": reply{"messages": problems}}
-		}
-	}
-	if text == "" && len(blocks) == 0 {
-		return "", nil, fails("no_text")
-	}
-	return text, blocks, nil
-}
-
-func (s *Server) postMessage(a url.Values) reply {
-	if code := s.reachable(a.Get("channel")); code != "" {
-		return fails(code)
-	}
-	text, blocks, bad := s.content(a)
-	if bad != nil {
-		return bad
-	}
-	if s.limited(a.Get("channel")) {
-		return reply{"retry_after": 1}
-	}
-	p := &Post{TS: s.ts(), Channel: a.Get("channel"), User: BotUID, Text: text, Blocks: blocks, ThreadTS: a.Get("thread_ts")}
-	p.Broadcast = p.ThreadTS != "" && (a.Get("reply_broadcast") == "true" || a.Get("reply_broadcast") == "1")
-	if m := a.Get("metadata"); m != "" {
-		p.Metadata = json.RawMessage(m)
-	}
-	s.posts = append(s.posts, p)
-	s.change()
-	return reply{"ok": true, "channel": p.Channel, "ts": p.TS, "message": s.postJSON(p, true)}
-}
-
-func (s *Server) find(channel, ts string) *Post {
-	for _, p := range s.posts {
-		if p.Channel == channel && p.TS == ts && p.Ephemeral == "" {
-			return p
-		}
-	}
-	return nil
-}
-
-func (s *Server) update(a url.Values) reply {
-	p := s.find(a.Get("channel"), a.Get("ts"))
-	if p == nil {
-		return fails("message_not_found")
-	}
-	if p.User != BotUID {
-		return fails("cant_update_message")
-	}
-	text, blocks, bad := s.content(a)
-	if bad != nil {
-		return bad
-	}
-	if len([]rune(text)) > 4000 {
-		return fails("msg_too_long")
-	}
-	p.Text, p.Blocks = text, blocks
-	p.Edits++
-	s.change()
-	return reply{"ok": true, "channel": p.Channel, "ts": p.TS, "text": p.Text, "message": s.postJSON(p, true)}
-}
-
-func (s *Server) delete(a url.Values) reply {
-	p := s.find(a.Get("channel"), a.Get("ts"))
-	if p == nil {
-		return fails("message_not_found")
-	}
-	s.posts = slices.DeleteFunc(s.posts, func(x *Post) bool { return x == p })
-	s.change()
-	return reply{"ok": true, "channel": p.Channel, "ts": p.TS}
-}
-
-// Delete removes a message as a person with rights would.
-func (s *Server) Delete(channel, ts string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.posts = slices.DeleteFunc(s.posts, func(x *Post) bool { return x.Channel == channel && x.TS == ts })
-	s.change()
-}
-
-func (s *Server) postEphemeral(a url.Values) reply {
-	if code := s.reachable(a.Get("channel")); code != "" {
-		return fails(code)
-	}
-	if s.user(a.Get("user")) == nil {
-		return fails("user_not_in_channel")
-	}
-	text, blocks, bad := s.content(a)
-	if bad != nil {
-		return bad
-	}
-	p := &Post{TS: s.ts(), Channel: a.Get("channel"), User: BotUID, Text: text, Blocks: blocks, ThreadTS: a.Get("thread_ts"), Ephemeral: a.Get("user")}
-	s.posts = append(s.posts, p)
-	s.change()
-	return reply{"ok": true, "message_ts": p.TS}
-}
-
-func (s *Server) info(a url.Values) reply {
-	c := s.channel(a.Get("channel"))
-	if c == nil {
-		return fails("channel_not_found")
-	}
-	return reply{"ok": true, "channel": reply{"id": c.ID, "name": c.Name, "is_channel": c.DM == "", "is_im": c.DM != "", "is_member": c.Member, "is_archived": c.Archived,
-		"is_ext_shared": c.ExtShared, "is_shared": c.ExtShared, "is_private": false, "user": c.DM}}
-}
-
-func (s *Server) openDM(a url.Values) reply {
-	u := s.user(a.Get("users"))
-	if u == nil {
-		return fails("user_not_found")
-	}
-	id := "D" + u.ID
-	if s.channel(id) == nil {
-		s.channels = append(s.channels, &Channel{ID: id, Member: true, DM: u.ID})
-	}
-	return reply{"ok": true, "channel": reply{"id": id}}
-}
-
-func (s *Server) postJSON(p *Post, metadata bool) reply {
-	m := reply{"type": "message", "ts": p.TS, "user": p.User, "text": p.Text}
-	if p.User == BotUID {
-		m["bot_id"], m["app_id"] = BotID, AppID
-	}
-	if len(p.Blocks) > 0 {
-		m["blocks"] = p.Blocks
-	}
-	if p.ThreadTS != "" {
-		m["thread_ts"] = p.ThreadTS
-	}
-	if p.Broadcast {
-		m["subtype"] = "thread_broadcast"
-	}
-	if len(p.Metadata) > 0 {
-		m["metadata"] = p.Metadata
-		if !metadata {
-			var only struct {
-				EventType string `json:"event_type"`
-			}
-			_ = json.Unmarshal(p.Metadata, &only) // it was checked when it came
-			m["metadata"] = reply{"event_type": only.EventType}
-		}
-	}
-	return m
-}
-
-func (s *Server) list(a url.Values, want func(*Post) bool, newestFirst bool) reply {
-	if c := s.channel(a.Get("channel")); c == nil {
-		return fails("channel_not_found")
-	} else if !c.Member {
-		return fails("not_in_channel")
-	}
-	var all []*Post
-	for _, p := range s.posts {
-		if p.Channel == a.Get("channel") && p.Ephemeral == "" && !p.Typed && want(p) && p.TS > a.Get("oldest") && (a.Get("latest") == "" || p.TS < a.Get("latest")) {
-			all = append(all, p)
-		}
-	}
-	if newestFirst {
-		slices.Reverse(all)
-	}
-	limit, _ := strconv.Atoi(a.Get("limit"))
-	if limit <= 0 {
-		limit = 100
-	}
-	start, _ := strconv.Atoi(a.Get("cursor"))
-	start = min(max(start, 0), len(all))
-	end := min(start+limit, len(all))
-	messages := []any{}
-	for _, p := range all[start:end] {
-		messages = append(messages, s.postJSON(p, a.Get("include_all_metadata") == "1" || a.Get("include_all_metadata") == "true"))
-	}
-	next := ""
-	if end < len(all) {
-		next = strconv.Itoa(end)
-	}
-	return reply{"ok": true, "messages": messages, "has_more": next != "", "response_metadata": reply{"next_cursor": next}}
 }

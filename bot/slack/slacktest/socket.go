@@ -2,9 +2,8 @@ package slacktest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"math/rand/v2"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,53 +13,74 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+const (
+	mostSockets  = 10                // docs.slack.dev/apis/events-api/using-socket-mode
+	ticketLife   = 30 * time.Second  // "temporary"; no number is published
+	socketLife   = 18_060            // seconds, as in the fixtures of Slack's SDKs
+	debugLife    = 360               // with debug_reconnects=true
+	warningAhead = 10 * time.Second  // between a warning and the end
+	linger       = 100 * time.Second // how long a connection may stay half closed
+	writeWithin  = 5 * time.Second
+)
+
 // socket is one open connection of the app.
 type socket struct {
-	conn *websocket.Conn
-	mu   sync.Mutex // one writer at a time
+	conn   *websocket.Conn
+	mu     sync.Mutex // one writer at a time
+	silent bool       // it is dead without either side having heard of it
 }
 
 func (k *socket) send(v any) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := k.conn.SetWriteDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if k.silent {
+		return nil // it went into the void
+	}
+	if err := k.conn.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
 		return err
 	}
 	return k.conn.WriteJSON(v)
 }
 
-// delivery is an envelope that waits for its acknowledgement.
-type delivery struct {
-	sent  time.Time
-	acked chan json.RawMessage
+func (k *socket) sendText(text string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.conn.WriteMessage(websocket.TextMessage, []byte(text))
+}
+
+func (k *socket) isSilent() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.silent
+}
+
+func (k *socket) silence() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.silent = true
 }
 
 // open answers apps.connections.open. s.mu is held.
-func (s *Server) open(token string) reply {
-	switch token {
-	case "":
-		return fails("not_authed")
-	case s.cfg.AppToken:
-	case s.cfg.BotToken:
-		return fails("not_allowed_token_type")
-	default:
-		return fails("invalid_auth")
-	}
+func (s *Server) open() reply {
 	ticket := s.next("ticket")
-	s.tickets[ticket] = true
+	s.tickets[ticket] = s.cfg.Now()
 	return reply{"ok": true, "url": "ws" + strings.TrimPrefix(s.cfg.BaseURL, "http") + "/link/?ticket=" + ticket + "&app_id=" + AppID}
 }
 
 // slack-go sends an Origin of Slack's.
 var upgrader = websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
 
-func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
+// admitSocket takes a ticket, which works once and for a short time.
+func (s *Server) admitSocket(ticket string) bool {
 	s.mu.Lock()
-	ticket := r.URL.Query().Get("ticket")
-	fresh := s.tickets[ticket]
-	delete(s.tickets, ticket) // works once
-	s.mu.Unlock()
-	if !fresh {
+	defer s.mu.Unlock()
+	at, ok := s.tickets[ticket]
+	delete(s.tickets, ticket)
+	return ok && s.cfg.Now().Sub(at) <= ticketLife
+}
+
+func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
+	if !s.admitSocket(r.URL.Query().Get("ticket")) {
 		http.Error(w, "bad ticket", http.StatusForbidden)
 		return
 	}
@@ -68,135 +88,151 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // it has answered
 	}
+	defer conn.Close()
 	k := &socket{conn: conn}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
 	s.mu.Lock()
-	s.sockets = append(s.sockets, k)
-	n := len(s.sockets)
+	n, storm := len(s.sockets)+1, s.storm
+	if n <= mostSockets && storm == "" {
+		s.sockets = append(s.sockets, k)
+	}
 	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		s.sockets = slices.DeleteFunc(s.sockets, func(x *socket) bool { return x == k })
-		s.change()
-		s.mu.Unlock()
-		conn.Close()
-	}()
-	if n > 10 {
-		_ = k.send(reply{"type": "disconnect", "reason": "too_many_websockets"}) // it is closed anyway
+	switch {
+	case n > mostSockets:
+		s.turnAway(k, "too_many_websockets")
+		return
+	case storm == "too_many_websockets":
+		s.turnAway(k, storm)
 		return
 	}
-	if k.send(reply{"type": "hello", "num_connections": n, "connection_info": reply{"app_id": AppID}, "debug_info": reply{"host": "stand-in", "build_number": 1, "approximate_connection_time": 18060}}) != nil {
+	life := socketLife
+	if r.URL.Query().Get("debug_reconnects") == "true" {
+		life = debugLife
+	}
+	if k.send(reply{"type": "hello", "num_connections": n, "connection_info": reply{"app_id": AppID}, "debug_info": reply{"host": "stand-in", "build_number": 1, "approximate_connection_time": life}}) != nil {
+		s.leave(k)
+		return
+	}
+	if storm != "" {
+		s.turnAway(k, storm)
 		return
 	}
 	s.mu.Lock()
 	s.change()
 	s.mu.Unlock()
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	go k.ping(ctx)
+	go s.ping(ctx, k)
+	go s.expire(ctx, k, time.Duration(life)*time.Second)
 	s.read(k)
+	if !k.isSilent() { // Slack does not hear that a silent one ended
+		s.leave(k)
+	}
 }
 
-func (k *socket) ping(ctx context.Context) {
+// turnAway ends a connection at once.
+func (s *Server) turnAway(k *socket, reason string) {
+	if k.send(disconnect(reason)) == nil {
+		k.close()
+		s.read(k)
+	}
+}
+
+func (s *Server) leave(k *socket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sockets = slices.DeleteFunc(s.sockets, func(x *socket) bool { return x == k })
+	s.change()
+}
+
+func (s *Server) ping(ctx context.Context, k *socket) {
 	for {
-		if k.conn.WriteControl(websocket.PingMessage, []byte("ping"), time.Now().Add(time.Second)) != nil {
+		if !k.isSilent() && k.conn.WriteControl(websocket.PingMessage, []byte("ping"), time.Now().Add(time.Second)) != nil {
 			return
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(2 * time.Second):
+		case <-time.After(s.cfg.PingEvery):
 		}
 	}
 }
 
+// expire ends a connection when it has lived its time: a warning, and ten
+// seconds later the end.
+func (s *Server) expire(ctx context.Context, k *socket, life time.Duration) {
+	elapsed, stop := s.cfg.After(life - warningAhead)
+	defer stop()
+	select {
+	case <-elapsed:
+		s.ending(ctx, k, "warning")
+	case <-ctx.Done():
+	}
+}
+
+func disconnect(reason string) reply {
+	return reply{"type": "disconnect", "reason": reason, "debug_info": reply{"host": "stand-in"}}
+}
+
+// ending tells the app that a connection ends, and ends it after ten seconds if
+// the app has not.
+func (s *Server) ending(ctx context.Context, k *socket, reason string) {
+	if k.send(disconnect(reason)) != nil {
+		return // it has ended
+	}
+	elapsed, stop := s.cfg.After(warningAhead)
+	defer stop()
+	select {
+	case <-elapsed:
+		k.close()
+	case <-ctx.Done():
+	}
+}
+
+// close begins the closing handshake.
+func (k *socket) close() {
+	_ = k.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second)) // the reader sees its end
+	_ = k.conn.SetReadDeadline(time.Now().Add(writeWithin))
+}
+
+// read takes what comes on a connection until it ends. The library answers pings
+// and the closing handshake.
 func (s *Server) read(k *socket) {
+	k.conn.SetPingHandler(func(data string) error {
+		if k.isSilent() {
+			return nil
+		}
+		_ = k.conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second)) // the reader sees a broken connection
+		return nil
+	})
 	for {
 		_, raw, err := k.conn.ReadMessage()
 		if err != nil {
+			s.half(k, err)
 			return
 		}
-		var ack struct {
-			EnvelopeID string `json:"envelope_id"`
-			Payload    json.RawMessage
-		}
-		if json.Unmarshal(raw, &ack) != nil || len(raw) >= 20480 {
-			continue // dropped in silence, as Slack does
-		}
-		s.mu.Lock()
-		d := s.waiting[ack.EnvelopeID]
-		delete(s.waiting, ack.EnvelopeID)
-		if d != nil {
-			s.acks = append(s.acks, time.Since(d.sent))
-		}
-		s.mu.Unlock()
-		if d != nil {
-			d.acked <- ack.Payload
+		if !k.isSilent() {
+			s.acknowledge(k, raw)
 		}
 	}
 }
 
-// ErrTimeout is what a person sees when the app did not acknowledge in time.
-var ErrTimeout = errors.New("operation_timeout: the app did not answer within 3 seconds")
-
-// ErrNobody is what a person sees when no socket of the app is open.
-var ErrNobody = errors.New("dispatch_failed: the app is not connected")
-
-// deliver sends an envelope down one socket, any of them, and waits for its
-// acknowledgement.
-func (s *Server) deliver(ctx context.Context, kind string, payload any, answers bool) (json.RawMessage, error) {
+// half keeps TCP open after the closing handshake where Slack is to do that.
+func (s *Server) half(k *socket, err error) {
 	s.mu.Lock()
-	id := s.next("envelope-")
-	d := &delivery{sent: time.Now(), acked: make(chan json.RawMessage, 1)}
-	s.waiting[id] = d
-	sockets := slices.Clone(s.sockets)
+	open := s.leaveOpen
 	s.mu.Unlock()
-	rand.Shuffle(len(sockets), func(i, j int) { sockets[i], sockets[j] = sockets[j], sockets[i] })
-	envelope := reply{"type": kind, "envelope_id": id, "payload": payload, "accepts_response_payload": answers}
-	for _, k := range sockets {
-		if k.send(envelope) != nil {
-			continue
-		}
-		select {
-		case p := <-d.acked:
-			return p, nil
-		case <-time.After(3 * time.Second):
-			return nil, ErrTimeout
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+	if closed := (*websocket.CloseError)(nil); !open || !errors.As(err, &closed) || closed.Code == websocket.CloseAbnormalClosure {
+		return
 	}
-	return nil, ErrNobody
+	s.leave(k) // as a websocket it has ended
+	raw := k.conn.NetConn()
+	_ = raw.SetReadDeadline(time.Now().Add(linger))
+	_, _ = io.Copy(io.Discard, raw) // until the app closes it
 }
 
-// Sockets is how many connections of the app are open.
+// Sockets is how many connections of the app are open, as Slack sees it.
 func (s *Server) Sockets() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.sockets)
-}
-
-// Disconnect ends one connection the way Slack does: with a message
-// ("warning", "refresh_requested") or, with reason "", by cutting it.
-func (s *Server) Disconnect(reason string) {
-	s.mu.Lock()
-	var k *socket
-	if len(s.sockets) > 0 {
-		k = s.sockets[0]
-	}
-	s.mu.Unlock()
-	if k == nil {
-		return
-	}
-	if reason == "" {
-		k.conn.Close()
-		return
-	}
-	_ = k.send(reply{"type": "disconnect", "reason": reason, "debug_info": reply{"host": "stand-in"}}) // a dead socket needs no telling
-}
-
-// Acks is how long the app took to acknowledge, in order.
-func (s *Server) Acks() []time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.acks)
 }
