@@ -73,7 +73,8 @@ type Server struct {
 	Version  string    `json:"version"` // "17.11"
 	Major    int       `json:"major"`
 	Follower bool      `json:"follower"` // in recovery: read-only whatever is set
-	System   string    `json:"system"`
+	System   string    `json:"system"`   // system identifier; "" where the credential may not read it
+	Timeline int       `json:"timeline"` // raised by every failover; 0 where it may not be read
 	Owner    bool      `json:"owner"`    // the credential may set the database's defaults
 	AllStats bool      `json:"allstats"` // it sees what other roles' sessions do
 	Started  time.Time `json:"started"`

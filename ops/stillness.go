@@ -106,7 +106,11 @@ func StillBetween(fence DBFence, a, b Activity) Stillness {
 		moved = append(moved, t.String())
 	}
 	if s.XIDs > 0 && len(tables) == 0 {
-		moved = append(moved, fmt.Sprintf("%d transaction ids were drawn though no row was counted", s.XIDs))
+		ids := fmt.Sprintf("%s drawn though no row was counted", count(int(s.XIDs), "transaction id"))
+		if slices.ContainsFunc(b.Sessions, func(s Session) bool { return s.Platform && s.Role == "" }) {
+			ids += ", while autovacuum is at work"
+		}
+		moved = append(moved, ids)
 	}
 	if b.Writing > 0 {
 		moved = append(moved, fmt.Sprintf("%s still open", count(b.Writing, "writing transaction")))

@@ -24,7 +24,7 @@ const newer = `mod(` + aliased + `.xmin::text::bigint - $1::bigint + 4294967296,
 
 // horizon returns what newer is asked with, and what keeps the answer from
 // being exact: the first makes it impossible, the second makes it too long.
-func horizon(base, now ops.Reading) (from, span int64, never, note string) {
+func horizon(base ops.Reading, now ops.Activity) (from, span int64, never, note string) {
 	switch {
 	case base.System != now.System:
 		return 0, 0, "this is not the server that was read before users were let in", ""
@@ -43,7 +43,7 @@ func horizon(base, now ops.Reading) (from, span int64, never, note string) {
 // track_commit_timestamp is on; elsewhere the loss comes back as it was. Deletes
 // leave no row to ask.
 func (d *Database) WriteTimes(ctx context.Context, base ops.Reading, loss ops.Loss) (ops.Loss, error) {
-	now, err := d.Reading(ctx)
+	now, err := d.Activity(ctx)
 	if err != nil {
 		return loss, err
 	}
@@ -82,7 +82,7 @@ func (d *Database) WriteTimes(ctx context.Context, base ops.Reading, loss ops.Lo
 // once from end to end. It writes the customer's data: w must be a place for it.
 func (d *Database) Export(ctx context.Context, w io.Writer, base ops.Reading, loss ops.Loss, limits ops.ExportLimits) (ops.Export, error) {
 	var e ops.Export
-	now, err := d.Reading(ctx)
+	now, err := d.Activity(ctx)
 	if err != nil {
 		return e, err
 	}

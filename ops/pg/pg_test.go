@@ -67,18 +67,40 @@ func (cu *customer) reach(c *pgtest.Cluster, role string) *Database {
 	return d
 }
 
-// lookAtLocks fails the test when a read took a lock that a SELECT does not
-// take, on whatever. It is called at the end of every read of every test.
-func lookAtLocks(ctx context.Context, t *testing.T, what string, tx pgx.Tx) {
-	strong, err := rows[struct{ Lock string }](ctx, tx, `
+// strongLocks returns what a read has locked, whatever it is, stronger than a
+// SELECT does. Locks last until a transaction's end, so none is missed there.
+func strongLocks(ctx context.Context, tx pgx.Tx) ([]struct{ Lock string }, error) {
+	return rows[struct{ Lock string }](ctx, tx, `
 		SELECT concat_ws(' ', locktype, mode, relation::regclass) FROM pg_locks
 		WHERE pid = pg_backend_pid() AND mode <> 'AccessShareLock' AND locktype <> 'virtualxid'`)
+}
+
+// lookAtLocks is called at the end of every read of every test.
+func lookAtLocks(ctx context.Context, t *testing.T, what string, tx pgx.Tx) {
+	strong, err := strongLocks(ctx, tx)
 	if err != nil {
 		t.Errorf("%s: read locks: %v", what, err)
 	}
 	if len(strong) > 0 {
 		t.Errorf("%s took more than AccessShare: %v", what, strong)
 	}
+}
+
+// TestStrongLocksAreSeen asks a view that locks as a write does.
+func TestStrongLocksAreSeen(t *testing.T) {
+	each(t, func(t *testing.T, cu *customer) {
+		cu.atEnd = func(ctx context.Context, _ string, tx pgx.Tx) {
+			if strong := must(strongLocks(ctx, tx))(t); len(strong) == 0 {
+				t.Error("not seen")
+			}
+		}
+		if err := cu.read(t.Context(), "read pg_sequences", func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), "SELECT last_value FROM pg_sequences")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // do runs statements as the app does, on a connection that ends with it.

@@ -2,11 +2,13 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pgupgrade/pgupgrade/ops"
@@ -22,6 +24,8 @@ const (
 	lockWait       = time.Second
 	connectLimit   = 5 * time.Second
 	idleLimit      = 30 * time.Second // then the connection is closed
+	silence        = 20 * time.Second // a read of several statements, on a network that says nothing
+	goodbye        = time.Second      // when nothing is left to lose
 )
 
 // Reach keeps one Database for each add-on, so that a look does not connect
@@ -114,21 +118,42 @@ func (d *Database) read(ctx context.Context, what string, f func(pgx.Tx) error) 
 
 // readWithin is read with another limit for each statement.
 func (d *Database) readWithin(ctx context.Context, what string, limit time.Duration, f func(pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if limit != statementLimit {
-			if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", limit.Milliseconds())); err != nil {
-				return err
-			}
+	tx, err := d.begin(ctx)
+	if err != nil {
+		return d.failed(what, err)
+	}
+	// The server ends a statement; a network that says nothing is ended here.
+	silent := time.AfterFunc(limit+silence, func() { _ = tx.Conn().PgConn().Conn().SetDeadline(time.Now()) })
+	defer silent.Stop()
+	defer func() { // it only read: there is nothing to commit, or to lose
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+		defer cancel()
+		_ = tx.Rollback(end)
+	}()
+	if limit != statementLimit {
+		if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", limit.Milliseconds())); err != nil {
+			return d.failed(what, err)
 		}
-		if err := f(tx); err != nil {
-			return err
-		}
-		if d.atEnd != nil {
-			d.atEnd(ctx, what, tx)
-		}
-		return nil
-	})
-	return d.failed(what, err)
+	}
+	if err := f(tx); err != nil {
+		return d.failed(what, err)
+	}
+	if d.atEnd != nil {
+		d.atEnd(ctx, what, tx)
+	}
+	return nil
+}
+
+// begin tries twice: the connection that was kept may have been ended meanwhile,
+// and nothing was asked on it yet.
+func (d *Database) begin(ctx context.Context) (pgx.Tx, error) {
+	readOnly := pgx.TxOptions{AccessMode: pgx.ReadOnly}
+	tx, err := d.pool.BeginTx(ctx, readOnly)
+	var connect *pgconn.ConnectError
+	if err != nil && ctx.Err() == nil && !errors.As(err, &connect) {
+		tx, err = d.pool.BeginTx(ctx, readOnly)
+	}
+	return tx, err
 }
 
 // act calls f on a connection of its own that may write. It is closed at the
@@ -144,8 +169,7 @@ func (d *Database) act(ctx context.Context, what string, f func(*pgx.Conn) error
 		return d.failed(what, err)
 	}
 	defer func() {
-		// The act is over; only the goodbye is left, and it must not outlive a caller for long.
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 		defer cancel()
 		_ = c.Close(end) // what f did is committed or not already
 	}()

@@ -27,16 +27,21 @@ type querier interface {
 }
 
 func server(ctx context.Context, q querier) (s ops.Server, err error) {
+	var control bool
 	err = q.QueryRow(ctx, `
 		SELECT split_part(current_setting('server_version'), ' ', 1),
 		       current_setting('server_version_num')::int / 10000,
 		       pg_is_in_recovery(),
-		       (SELECT system_identifier::text FROM pg_control_system()),
+		       has_function_privilege('pg_control_system()', 'EXECUTE') AND has_function_privilege('pg_control_checkpoint()', 'EXECUTE'),
 		       pg_has_role(datdba, 'USAGE'),
 		       pg_has_role('pg_read_all_stats', 'USAGE'),
 		       pg_postmaster_start_time()
 		FROM pg_database WHERE datname = current_database()`).
-		Scan(&s.Version, &s.Major, &s.Follower, &s.System, &s.Owner, &s.AllStats, &s.Started)
+		Scan(&s.Version, &s.Major, &s.Follower, &control, &s.Owner, &s.AllStats, &s.Started)
+	if err != nil || !control {
+		return s, err
+	}
+	err = q.QueryRow(ctx, `SELECT system_identifier::text, timeline_id FROM pg_control_system(), pg_control_checkpoint()`).Scan(&s.System, &s.Timeline)
 	return s, err
 }
 
@@ -139,9 +144,9 @@ func activity(ctx context.Context, tx pgx.Tx) (ops.Activity, error) {
 	// A crash or a failover drops the counters without a trace in pg_stat_database,
 	// but not in the background writer's (pgstat_reset_after_failure).
 	if err := tx.QueryRow(ctx, `
-		SELECT concat_ws(' ', b.stats_reset, coalesce(d.stats_reset::text, 'never'), (SELECT timeline_id FROM pg_control_checkpoint())),
+		SELECT concat_ws(' ', b.stats_reset, coalesce(d.stats_reset::text, 'never'), $1::int),
 		       coalesce((to_jsonb(d) ->> 'sessions')::bigint, 0), clock_timestamp()
-		FROM pg_stat_bgwriter b, pg_stat_database d WHERE d.datname = current_database()`).Scan(&a.Reset, &a.Opened, &a.At); err != nil {
+		FROM pg_stat_bgwriter b, pg_stat_database d WHERE d.datname = current_database()`, s.Timeline).Scan(&a.Reset, &a.Opened, &a.At); err != nil {
 		return a, err
 	}
 	counts, err := rows[struct {

@@ -36,11 +36,11 @@ func TestStillness(t *testing.T) {
 				cu.Exec(t, "other", cu.Name, readWrite, "UPDATE shop.orders SET note = 'x' WHERE id = 1")
 				cu.alone()
 			}, ops.Moved, "shop.orders: 1 updated"},
-			{"a number drawn", func() { cu.do(readWrite, "SELECT setval('shop.orders_id_seq', 500)") }, ops.Moved, "transaction ids were drawn"},
+			{"a number drawn", func() { cu.do(readWrite, "SELECT setval('shop.orders_id_seq', 500)") }, ops.Moved, "drawn though"},
 			{"DDL", func() { cu.do(readWrite, "CREATE TABLE shop.new ()") }, ops.Moved, "shop.new: created"},
 			{"truncate", func() { cu.do(readWrite, "TRUNCATE shop.orders") }, ops.Moved, "shop.orders: truncated or rewritten"},
 			{"a large object", func() { cu.do(readWrite, "SELECT lo_create(0)"); cu.alone() }, ops.Moved, "pg_largeobject_metadata: 1 inserted"},
-			{"another database of the server", func() { cu.Exec(t, "postgres", "postgres", "CREATE TABLE x ()", "DROP TABLE x") }, ops.Moved, "2 transaction ids were drawn"},
+			{"another database of the server", func() { cu.Exec(t, "postgres", "postgres", "CREATE TABLE x ()", "DROP TABLE x") }, ops.Moved, "2 transaction ids drawn"},
 			{"a write under way", func() { cu.session("other", readWrite, "BEGIN", "INSERT INTO shop.orders (note) VALUES ('z')") }, ops.Moved, "1 writing transaction still open"},
 		} {
 			a := cu.activity()

@@ -199,6 +199,13 @@ func (c *Cluster) Crash(t testing.TB) {
 	c.start(t)
 }
 
+// Restart stops the server as an administrator does and starts it again.
+func (c *Cluster) Restart(t testing.TB) {
+	t.Helper()
+	c.halt(syscall.SIGINT)
+	c.start(t)
+}
+
 func (c *Cluster) run(t testing.TB, program string, args ...string) {
 	t.Helper()
 	cmd := command(c.who, filepath.Join(c.bin, program), args...)
