@@ -20,6 +20,7 @@ var may = map[string][]string{
 	"ops/health":            {"ops"},
 	"ops/heroku":            {"ops"},
 	"ops/heroku/herokutest": {},
+	"ops/pg":                {"ops"},
 	"ops/pg/pgtest":         {},
 	"bot":                   {"ops", "bot/slack"},
 	"bot/slack":             {"ops"},
