@@ -3,7 +3,7 @@ package ops
 // Inside is what a look inside a database by SQL saw: names and counts of what
 // is there, never row data. Each fact may be unknown by itself.
 type Inside struct {
-	Server    Fact[Server]
+	Setup     Fact[Setup]
 	Databases []string // of the cluster that were looked into, the connection's first
 	Closed    []string // of the cluster that could not be opened, each with the reason
 
@@ -65,19 +65,14 @@ const (
 	HiddenConnections Thing = "connections of other roles"
 )
 
-// Server is what the server says of itself and of the connection's database.
-type Server struct {
-	Version            int // server_version_num: 150013
-	Recovery           bool
+// Setup is how the server and the connection's database are set up.
+type Setup struct {
+	Major              int
+	Follower           bool // in recovery
 	Checksums          bool
 	PasswordEncryption string
-	Encoding           string
-	Locale             string
-	Provider           string // "libc", "icu", "builtin"
+	Provider           string // of the database's collation: "libc", "icu", "builtin"
 }
-
-// Major returns the server's major version.
-func (s Server) Major() int { return s.Version / 10000 }
 
 // Objects counts what pg_upgrade has to carry over.
 type Objects struct {

@@ -55,12 +55,12 @@ var compatChecks = []Check{
 		Fix: "`ALTER FUNCTION … SET search_path = …`: from 17 on ANALYZE and REINDEX run with a safe search_path, and such a function fails there.", look: towards(17, some(ops.PathFunctions, ops.Warn))},
 	{Number: "S17", Title: "Data checksums", Level: ops.Inform, When: early, Where: "SQL: data_checksums", sql: true,
 		Fix:  "Nothing, if Heroku's dry run passes: pg_upgrade needs both sides alike.",
-		look: fromSQL(func(in ops.Inside) ops.Fact[ops.Server] { return in.Server }, checksums)},
+		look: fromSQL(func(in ops.Inside) ops.Fact[ops.Setup] { return in.Setup }, checksums)},
 	{Number: "S18", Title: "Search indexes under a collation that is not libc's", Level: ops.Warn, When: early, Where: "SQL: pg_database, pg_index", sql: true,
 		Fix: "`REINDEX` them after the upgrade.", look: towards(18, searchIndexes)},
 	{Number: "S19", Title: "Password encryption", Level: ops.Warn, When: early, Where: "SQL: password_encryption", sql: true,
 		Fix:  "See that the clients' drivers know scram-sha-256, and rotate the credentials: md5 is on its way out.",
-		look: fromSQL(func(in ops.Inside) ops.Fact[ops.Server] { return in.Server }, passwords)},
+		look: fromSQL(func(in ops.Inside) ops.Fact[ops.Setup] { return in.Setup }, passwords)},
 	{Number: "S22", Title: "Settings on roles and databases", Level: ops.Warn, When: kept, Where: "SQL: pg_db_role_setting", sql: true,
 		Fix: "See in the release notes whether they have the same name and meaning in the new version.", look: some(ops.Settings, ops.Warn)},
 }
@@ -93,14 +93,14 @@ func largeObjects(_ Facts, o ops.Objects) []ops.Finding {
 	}
 }
 
-func checksums(f Facts, s ops.Server) []ops.Finding {
+func checksums(f Facts, s ops.Setup) []ops.Finding {
 	if s.Checksums || f.Target < 18 {
 		return says(ops.Pass, map[bool]string{true: "on", false: "off; only from 18 on they are on by default"}[s.Checksums])
 	}
 	return says(ops.Inform, "Off. PostgreSQL 18 has them on by default, and pg_upgrade needs both sides alike.")
 }
 
-func passwords(_ Facts, s ops.Server) []ops.Finding {
+func passwords(_ Facts, s ops.Setup) []ops.Finding {
 	if s.PasswordEncryption == "md5" {
 		return says(ops.Warn, "New passwords are kept as md5.")
 	}
@@ -108,7 +108,7 @@ func passwords(_ Facts, s ops.Server) []ops.Finding {
 }
 
 func searchIndexes(f Facts) []ops.Finding {
-	s, n := f.SQL.Value.Server, f.SQL.Value.Things[ops.SearchIndexes]
+	s, n := f.SQL.Value.Setup, f.SQL.Value.Things[ops.SearchIndexes]
 	switch {
 	case !s.Known || !n.Known:
 		return blind(first(s.Why, n.Why))

@@ -32,7 +32,7 @@ func things(t ops.Thing, say func(Facts, ops.Names) []ops.Finding) func(Facts) [
 // not when it begins there: what only the way past it touches.
 func towards(major int, look func(Facts) []ops.Finding) func(Facts) []ops.Finding {
 	return func(f Facts) []ops.Finding {
-		if f.Target < major || f.SQL.Value.Server.Known && f.SQL.Value.Server.Value.Major() >= major {
+		if f.Target < major || f.SQL.Value.Setup.Known && f.SQL.Value.Setup.Value.Major >= major {
 			return nil
 		}
 		return look(f)
