@@ -82,6 +82,9 @@ func (c Check) Look(f Facts) []ops.Finding {
 	return out
 }
 
+// SQL reports whether the check looks inside a database.
+func (c Check) SQL() bool { return c.sql }
+
 // Split parts what passes by itself from what stays until somebody acts.
 func Split(findings []ops.Finding) (stays, passes []ops.Finding) {
 	for _, f := range findings {

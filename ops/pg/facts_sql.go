@@ -167,7 +167,7 @@ const sequencesSQL = `SELECT string_agg(format('SELECT %L::text, (last_value::nu
 		FROM pg_sequence q JOIN pg_class c ON c.oid = q.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 		LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
 		LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-		WHERE q.seqincrement > 0 AND q.seqmax > 0 AND NOT q.seqcycle AND ` + ofUsers + ` AND has_schema_privilege(n.oid, 'USAGE') AND has_sequence_privilege(c.oid, 'SELECT')
+		WHERE q.seqincrement > 0 AND q.seqmax > 0 AND NOT q.seqcycle AND ` + ofUsers + ` AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
 	) x GROUP BY batch`
 
 // schemaHashSQL changes when tables, columns, indexes, constraints, triggers or
