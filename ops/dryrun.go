@@ -11,6 +11,7 @@ type DryRun struct {
 	// Ended is unknown until somebody said what Heroku's e-mail says: no call
 	// tells it.
 	Ended  Fact[time.Time] `json:"ended"`
+	Told   Actor           `json:"told"` // who said it
 	Passed bool            `json:"passed"`
 	Took   time.Duration   `json:"took"` // as the e-mail says; 0 when not said
 	Why    string          `json:"why"`  // of a failure

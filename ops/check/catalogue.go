@@ -21,6 +21,7 @@ type Check struct {
 	Number string // of the catalogue: "S2"
 	Title  string
 	Level  ops.Verdict // the worst that it says
+	Early  ops.Verdict // the worst that it says before the start, where that is milder
 	When   []Stage
 	Where  string // where it looks
 	Fix    string // what a person can do about it
@@ -74,6 +75,9 @@ func (c Check) Look(f Facts) []ops.Finding {
 		}
 		if x.Verdict == "" { // it could not look: what it would have said at its worst
 			x.Verdict = c.Level
+			if c.Early != "" && !f.Cutover && !f.After {
+				x.Verdict = c.Early
+			}
 		}
 		if x.Fix == "" && x.Verdict != ops.Pass && !x.Unknown {
 			x.Fix = c.Fix
@@ -85,11 +89,12 @@ func (c Check) Look(f Facts) []ops.Finding {
 // SQL reports whether the check looks inside a database.
 func (c Check) SQL() bool { return c.sql }
 
-// Split parts what passes by itself from what stays until somebody acts.
+// Split parts what passes by itself from what stays until somebody acts. What
+// could not be seen of the first kind can be looked at again.
 func Split(findings []ops.Finding) (stays, passes []ops.Finding) {
 	for _, f := range findings {
 		i := slices.IndexFunc(catalogue, func(c Check) bool { return c.Number == f.Check })
-		if i >= 0 && catalogue[i].Passing && !f.Unknown && (f.Verdict == ops.Block || f.Verdict == ops.Acknowledge) {
+		if i >= 0 && catalogue[i].Passing && (f.Verdict == ops.Block || f.Verdict == ops.Acknowledge) {
 			passes = append(passes, f)
 		} else {
 			stays = append(stays, f)

@@ -6,10 +6,6 @@ import (
 	"github.com/pgupgrade/pgupgrade/ops"
 )
 
-// DryRunStall is how much longer than its estimate a dry run may take before
-// people are told: a pg_upgrade that takes twice its time has usually stopped.
-const DryRunStall = 2
-
 // confirmed says whether Heroku tried this upgrade on a copy, and how it went.
 func confirmed(f Facts) ops.Finding {
 	x := ops.Finding{Check: "H5", Title: "Heroku has not confirmed this version", Verdict: ops.Inform,
@@ -23,9 +19,9 @@ func confirmed(f Facts) ops.Finding {
 		x.Fix = "Read the e-mail, then say what it said: `/pgupgrade dry-run APP passed 240` with the seconds that it names, or `/pgupgrade dry-run APP failed REASON`."
 	case r.Passed:
 		x.Title, x.Verdict, x.Fix = "Heroku has tried this version", ops.Pass, ""
-		x.Evidence = fmt.Sprintf("the dry run to %s passed on %s", r.Version, r.Ended.Value.Format("2006-01-02"))
+		x.Evidence = fmt.Sprintf("the dry run to %s passed on %s, as %s read in Heroku's e-mail", r.Version, r.Ended.Value.Format("2006-01-02"), r.Told.Mention())
 		if r.Took > 0 {
-			x.Evidence += " and took " + ops.FormatDuration(r.Took)
+			x.Evidence += "; it took " + ops.FormatDuration(r.Took)
 		}
 	default:
 		x.Title, x.Verdict = "Heroku's dry run failed", ops.Block

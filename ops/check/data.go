@@ -21,11 +21,11 @@ var dataChecks = []Check{
 		Fix: "Make the column `bigint` before the sequence ends; the upgrade keeps its value.", look: some(ops.FullSequences, ops.Warn)},
 	{Number: "D5", Title: "Schema as it was when the plan was made", Level: ops.Acknowledge, When: late, Where: "SQL: hash of the system catalogue", sql: true,
 		Fix: "See what was deployed since then; start anew if the checks should look at it.", look: schemaChanged},
-	{Number: "D6", Title: "Invalid indexes", Level: ops.Warn, When: kept, Where: "SQL: pg_index", sql: true,
+	{Number: "D6", Title: "Invalid indexes", Level: ops.Block, Early: ops.Warn, When: kept, Where: "SQL: pg_index", sql: true,
 		Fix: "`REINDEX INDEX CONCURRENTLY` or drop them: usually a build that failed.", look: grown(ops.InvalidIndexes)},
-	{Number: "D6", Title: "Constraints that were not validated", Level: ops.Warn, When: kept, Where: "SQL: pg_constraint", sql: true,
+	{Number: "D6", Title: "Constraints that were not validated", Level: ops.Block, Early: ops.Warn, When: kept, Where: "SQL: pg_constraint", sql: true,
 		Fix: "`ALTER TABLE … VALIDATE CONSTRAINT`, or leave them as they are: the upgrade keeps them so.", look: grown(ops.UnvalidatedConstraints)},
-	{Number: "D7", Title: "Collation versions", Level: ops.Block, When: kept, Where: "SQL: pg_database, pg_collation", sql: true,
+	{Number: "D7", Title: "Collation versions", Level: ops.Block, Early: ops.Acknowledge, When: kept, Where: "SQL: pg_database, pg_collation", sql: true,
 		Fix: "`REINDEX` the text indexes, then `ALTER DATABASE … REFRESH COLLATION VERSION`: until then they may miss rows.", look: collations},
 	{Number: "D8", Title: "Text indexes", Level: ops.Inform, When: early, Where: "SQL: pg_index, sizes", sql: true,
 		Fix:  "Nothing: it is what a rebuild would cost, should the operating system's collations change.",
@@ -58,10 +58,13 @@ func schemaChanged(f Facts) []ops.Finding {
 func grown(t ops.Thing) func(Facts) []ops.Finding {
 	return things(t, func(f Facts, n ops.Names) []ops.Finding {
 		was := f.SQLBefore.Value.Things[t]
-		if f.After && was.Known && n.Count <= was.Value.Count {
-			return says(ops.Inform, listed(n)+", as before the upgrade.")
+		switch {
+		case !f.After || !was.Known:
+			return says(ops.Warn, listed(n)+".")
+		case n.Count > was.Value.Count:
+			return says(ops.Block, fmt.Sprintf("%s, more than before the upgrade (%d).", listed(n), was.Value.Count))
 		}
-		return says(ops.Warn, listed(n)+".")
+		return says(ops.Inform, listed(n)+", as before the upgrade.")
 	})
 }
 

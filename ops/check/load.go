@@ -12,13 +12,13 @@ const inActivity = "SQL: pg_stat_activity"
 // the fence passes by itself, so the gate waits for it. L9 needs a week of
 // samples and is left to whoever knows the app.
 var loadChecks = []Check{
-	{Number: "L1", Title: "Long transactions", Level: ops.Block, When: both, Where: inActivity, sql: true, Passing: true,
+	{Number: "L1", Title: "Long transactions", Level: ops.Block, Early: ops.Warn, When: both, Where: inActivity, sql: true, Passing: true,
 		Fix: "Let them end, or end them: `heroku pg:ps`, `heroku pg:kill PID`.", look: underLoad(ops.LongTransactions, ops.Warn, ops.Block)},
-	{Number: "L2", Title: "Sessions idle in a transaction", Level: ops.Block, When: both, Where: inActivity, sql: true, Passing: true,
+	{Number: "L2", Title: "Sessions idle in a transaction", Level: ops.Block, Early: ops.Warn, When: both, Where: inActivity, sql: true, Passing: true,
 		Fix: "Find what does not commit (`heroku pg:ps`), or end it: `heroku pg:kill PID`.", look: underLoad(ops.IdleTransactions, ops.Warn, ops.Block)},
-	{Number: "L3", Title: "Exclusive locks and lock queues", Level: ops.Block, When: both, Where: "SQL: pg_locks", sql: true, Passing: true,
+	{Number: "L3", Title: "Exclusive locks and lock queues", Level: ops.Block, Early: ops.Warn, When: both, Where: "SQL: pg_locks", sql: true, Passing: true,
 		Fix: "Let the schema change end: `heroku pg:locks` shows who waits for whom.", look: underLoad(ops.StrongLocks, ops.Warn, ops.Block)},
-	{Number: "L4", Title: "Long work under way", Level: ops.Acknowledge, When: both, Where: inActivity + ", pg_stat_progress_*", sql: true, Passing: true,
+	{Number: "L4", Title: "Long work under way", Level: ops.Acknowledge, Early: ops.Warn, When: both, Where: inActivity + ", pg_stat_progress_*", sql: true, Passing: true,
 		Fix: "Wait for it: index builds, copies, dumps and vacuums against the wraparound make the follower lag.", look: underLoad(ops.LongWork, ops.Warn, ops.Acknowledge)},
 	{Number: "L5", Title: "Queries that hold replay back", Level: ops.Acknowledge, When: late, Where: "SQL on the follower: pg_stat_activity, replay paused", sql: true, Passing: true,
 		Fix: "End them on the follower: until then its lag does not reach zero.", look: replayHolders},

@@ -132,6 +132,10 @@ func page(f Facts) []ops.Finding {
 // bySQL: without SQL nothing inside is checked, and the old database cannot be
 // closed; said once, not by every check that needs it.
 func bySQL(f Facts) []ops.Finding {
+	if f.Cutover && f.SQLBefore.Known && !f.SQL.Known {
+		return []ops.Finding{{Verdict: ops.Block, Unknown: true, Fix: "I look again; if it stays so, see `heroku pg:info` and `heroku pg:ps`.",
+			Evidence: "unknown: the database could be reached by SQL when the plan was made, and cannot be now (" + first(f.SQL.Why) + ")."}}
+	}
 	if !f.SQL.Known {
 		why := ""
 		if f.SQL.Why != "" {
