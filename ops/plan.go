@@ -46,6 +46,8 @@ type RunPlan struct {
 	Forecast    Forecast     `json:"forecast"`
 	NeedsBackup bool         `json:"needs_backup"`
 	BackupWhy   string       `json:"backup_why"`
+	// Schema is the hash of the schema when the plan was made; "" when there was no SQL.
+	Schema string `json:"schema,omitempty"`
 }
 
 // PlanApp is one app that the run fences and switches.
@@ -71,6 +73,26 @@ type Forecast struct {
 	Outage    time.Duration `json:"outage"` // fence to unfence
 	Limit     time.Duration `json:"limit"`  // of the outage; past it the run goes back by itself
 	Why       string        `json:"why"`
+	// Steps is what each step is expected to take, in their order.
+	Steps   []StepForecast `json:"steps,omitempty"`
+	Objects int            `json:"objects,omitempty"` // that it was made for; 0: not known
+}
+
+// StepForecast is how long one step is expected to take, and from what that is known.
+type StepForecast struct {
+	Step  Step          `json:"step"`
+	Takes time.Duration `json:"takes"`
+	Why   string        `json:"why"`
+}
+
+// Of returns what a step is expected to take; 0 when nothing was said about it.
+func (f Forecast) Of(step Step) time.Duration {
+	for _, s := range f.Steps {
+		if s.Step == step {
+			return s.Takes
+		}
+	}
+	return 0
 }
 
 // Digest names what an approval is about: apps, add-on ids, method, version,

@@ -161,6 +161,7 @@ type Outage struct {
 	Until time.Time `json:"until"`
 	Limit time.Time `json:"limit"` // past it the run goes back by itself
 	Asked time.Time `json:"asked"` // when people were asked to extend it; zero: not since the last extension
+	Slow  time.Time `json:"slow"`  // when people were told that the upgrade takes twice its forecast
 }
 
 // Verified is what was seen of the app after the switch.

@@ -47,6 +47,7 @@ type Facts struct {
 	AppAddons ops.Fact[[]ops.Addon] // every add-on of the app
 	Vars      ops.Fact[[]string]    // the names of the app's config vars
 	DryRun    ops.Fact[ops.DryRun]  // the zero DryRun: none was asked for
+	Past      ops.Fact[[]ops.Run]   // runs of the app, newest first
 	Deadlines []Deadline            // when versions end on Heroku
 
 	// SQL is what was seen inside the database; unknown as a whole when it

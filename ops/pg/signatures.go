@@ -15,10 +15,14 @@ var errSoon = errors.New("not written yet")
 func (d *Database) Server(ctx context.Context) (ops.Server, error) { return ops.Server{}, errSoon }
 
 // Position reads where the database stands in the write-ahead log.
-func (d *Database) Position(ctx context.Context) (ops.Position, error) { return ops.Position{}, errSoon }
+func (d *Database) Position(ctx context.Context) (ops.Position, error) {
+	return ops.Position{}, errSoon
+}
 
 // Activity takes one sample of everything that moves.
-func (d *Database) Activity(ctx context.Context) (ops.Activity, error) { return ops.Activity{}, errSoon }
+func (d *Database) Activity(ctx context.Context) (ops.Activity, error) {
+	return ops.Activity{}, errSoon
+}
 
 // Stillness takes two samples at least ops.MinGap apart and compares them.
 func (d *Database) Stillness(ctx context.Context, fence ops.DBFence) (ops.Stillness, error) {
@@ -38,7 +42,9 @@ func (d *Database) Clear(ctx context.Context, recorded ops.DBFence) error { retu
 func (d *Database) EndSessions(ctx context.Context) (ops.Ended, error) { return ops.Ended{}, errSoon }
 
 // Writable tries to write, in a transaction that is rolled back, on a table of its own.
-func (d *Database) Writable(ctx context.Context) (ops.Writable, error) { return ops.Writable{}, errSoon }
+func (d *Database) Writable(ctx context.Context) (ops.Writable, error) {
+	return ops.Writable{}, errSoon
+}
 
 // Objects counts objects by kind.
 func (d *Database) Objects(ctx context.Context) (map[string]int64, error) { return nil, errSoon }

@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,14 +28,18 @@ func gateCutover(t *turn) {
 		t.blind("the checks before the cutover", "no plan could be made")
 		return
 	}
-	if blocks := ops.With(fresh.Findings, ops.Block); len(blocks) > 0 {
+	// What passes by itself neither blocks the question nor voids its answer: a
+	// given yes waits for it.
+	stays, passing := check.Split(fresh.Findings)
+	if blocks := ops.With(stays, ops.Block); len(blocks) > 0 {
 		t.blocked(blocks)
 		return
 	}
-	t.run.Findings = fresh.Findings
 	t.run.Plan.Apps = fresh.Plan.Apps
-	digest := t.run.Plan.Digest(t.run.Follower.ID, fresh.Findings)
+	digest := t.run.Plan.Digest(t.run.Follower.ID, stays)
 	if t.run.Asked == nil || t.run.Asked.Digest != digest {
+		t.run.Findings = append(stays, asWarnings(passing)...)
+		t.run.Plan.Forecast = fresh.Plan.Forecast // what is approved is what is shown with this question
 		again := ""
 		if t.run.Asked != nil {
 			again = "The checks or the attachments have changed, so an earlier approval no longer counts. "
@@ -50,7 +55,11 @@ func gateCutover(t *turn) {
 	case !d.Yes:
 		t.back("the cutover was declined by %s", d.Actor.Mention())
 	default:
-		if why := t.unready(behind, d); why != "" {
+		why := t.unready(behind, d)
+		if why == "" && len(passing) > 0 {
+			why = waitingFor(passing)
+		}
+		if why != "" {
 			t.hold(why)
 			return
 		}
@@ -77,6 +86,24 @@ func (t *turn) hold(why string) {
 	ask.Blocked = why
 	t.run.Asked = &ask
 	t.wait(2*time.Second, "Approved; waiting: %s.", why)
+}
+
+// asWarnings are findings that are not decided on: they will have passed.
+func asWarnings(passing []ops.Finding) []ops.Finding {
+	out := slices.Clone(passing)
+	for i := range out {
+		out[i].Verdict = ops.Warn
+	}
+	return out
+}
+
+// waitingFor names what a given yes waits for.
+func waitingFor(passing []ops.Finding) string {
+	var out []string
+	for _, f := range passing {
+		out = append(out, fmt.Sprintf("%s (%s): %s", f.Title, f.Check, strings.TrimSuffix(f.Evidence, ".")))
+	}
+	return strings.Join(out, "; ")
 }
 
 // unready says what must pass before the fence, or "".

@@ -121,6 +121,7 @@ func (r *Runner) survey(ctx context.Context, run ops.Run) (ops.Survey, error) {
 		fact(&wg, &f.Features, func() (map[string]bool, error) { return h.Features(ctx, app) })
 		fact(&wg, &f.Plans, func() ([]ops.Plan, error) { return h.Plans(ctx) })
 	}
+	r.more(ctx, &wg, run, &f)
 	wg.Wait()
 	f.NewPlan = newPlan(addon.Plan, run.Request.Plan)
 	return ops.Survey{App: run.App, Database: run.Database, Plan: r.plan(run, f), Findings: check.Findings(f)}, nil
@@ -151,7 +152,7 @@ func (r *Runner) plan(run ops.Run, f check.Facts) *ops.RunPlan {
 		From: from, FromMinor: d.Version, To: to, BillingApp: f.Addon.Value.App,
 		NewName: newName(run.App.Name, to, suffix), NewPlan: f.NewPlan, Cents: f.Addon.Value.CentsPerMonth,
 		NewAlias: "PG" + to + "_" + strings.ToUpper(suffix), OldAlias: "PG" + from + "_" + strings.ToUpper(suffix),
-		OneOffs: f.OneOffs, Bytes: d.Bytes, Forecast: forecast(d.Bytes, r.DowntimeLimit),
+		OneOffs: f.OneOffs, Bytes: d.Bytes, Forecast: r.forecast(run, f),
 	}
 	for _, x := range f.Plans.Value {
 		if x.Name == p.NewPlan {
@@ -159,6 +160,7 @@ func (r *Runner) plan(run ops.Run, f check.Facts) *ops.RunPlan {
 		}
 	}
 	p.NeedsBackup, p.BackupWhy = check.NeedsBackup(d)
+	p.Schema = f.SQL.Value.SchemaHash.Value
 	app := ops.PlanApp{Ref: run.App, ReleasePhase: check.HasReleasePhase(f.Formation.Value), HealthURL: f.App.Value.WebURL}
 	for _, a := range f.OnApp.Value {
 		if a.Name == "DATABASE" && a.Addon.ID == run.Database.ID {

@@ -1,0 +1,73 @@
+package upgrade
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+	"github.com/pgupgrade/pgupgrade/ops/check"
+)
+
+// Inspector looks inside databases by SQL, and changes nothing there.
+type Inspector interface {
+	// Inside looks inside the database of an add-on; with late only at what may
+	// change within a minute. Its error says that it could not be reached.
+	Inside(ctx context.Context, addonID string, late bool) (ops.Inside, error)
+	// Holding looks on a follower for what holds its replay back.
+	Holding(ctx context.Context, addonID string) (ops.Inside, error)
+}
+
+// Memory is what earlier runs and trials of an app left.
+type Memory interface {
+	// Trial returns the newest dry run of an app's database; the zero DryRun
+	// when there was none.
+	Trial(ctx context.Context, appID, databaseID string) (ops.DryRun, error)
+	// Past returns the runs of an app, newest first.
+	Past(ctx context.Context, appID string) ([]ops.Run, error)
+}
+
+// more reads what the checks need beyond the app and its database at Heroku.
+func (r *Runner) more(ctx context.Context, wg *sync.WaitGroup, run ops.Run, f *check.Facts) {
+	h, app, db := r.Heroku, run.App.ID, run.Database.ID
+	f.Deadlines = r.Deadlines
+	if r.Memory != nil {
+		fact(wg, &f.DryRun, func() (ops.DryRun, error) { return r.Memory.Trial(ctx, app, db) })
+		fact(wg, &f.Past, func() ([]ops.Run, error) { return r.Memory.Past(ctx, app) })
+	}
+	if r.Inside != nil {
+		fact(wg, &f.SQL, func() (ops.Inside, error) { return r.Inside.Inside(ctx, db, f.Cutover) })
+	}
+	if !f.Cutover {
+		fact(wg, &f.Account, func() (ops.Account, error) { return h.Account(ctx) })
+		fact(wg, &f.AppAddons, func() ([]ops.Addon, error) { return h.AppAddons(ctx, app) })
+		fact(wg, &f.Vars, func() ([]string, error) { return h.ConfigNames(ctx, app) })
+		return
+	}
+	if run.Plan != nil && run.Plan.Schema != "" {
+		f.SQLBefore = ops.Known(ops.Inside{SchemaHash: ops.Known(run.Plan.Schema)})
+	}
+	if r.Inside != nil {
+		fact(wg, &f.SQLFollower, func() (ops.Inside, error) {
+			if run.Follower.ID == "" {
+				return ops.Inside{}, errors.New("there is no follower yet")
+			}
+			return r.Inside.Holding(ctx, run.Follower.ID)
+		})
+	}
+}
+
+// forecast says how long the parts will take, from all that is known here.
+func (r *Runner) forecast(run ops.Run, f check.Facts) ops.Forecast {
+	in := forecastFrom{
+		Bytes: f.Database.Value.Bytes, Trial: f.DryRun.Value, To: f.Target, Limit: r.DowntimeLimit,
+		ReleasePhase: check.HasReleasePhase(f.Formation.Value), Past: f.Past.Value,
+	}
+	switch o := f.SQL.Value.Objects; {
+	case o.Known:
+		in.Objects = o.Value.All
+	case run.Plan != nil: // right before the fence it is not counted again
+		in.Objects = run.Plan.Forecast.Objects
+	}
+	return forecast(in)
+}
