@@ -25,6 +25,8 @@ type SequenceBehind struct {
 	Column   string `json:"column"` // "public.orders.id"
 	Last     int64  `json:"last"`
 	Max      int64  `json:"max"`
+	// Skipped says why it could not be told; "" when it is behind.
+	Skipped string `json:"skipped,omitempty"`
 }
 
 // RowsCompared is one table compared on two databases.

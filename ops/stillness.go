@@ -9,7 +9,8 @@ import (
 
 // DBFence is the read-only default of one database
 // (ALTER DATABASE ... SET default_transaction_read_only), as it was read. The
-// one that is recorded before the fence is what Clear restores.
+// one read before the fence is what is restored; the one read behind it tells
+// which sessions it does not stop.
 type DBFence struct {
 	At time.Time `json:"at"` // the database's clock
 	// Setting is what is set for the whole database; "" when nothing is.
@@ -64,8 +65,8 @@ type Stillness struct {
 	XIDs   uint64        `json:"xids"`   // transaction ids drawn in between, by anybody on the server
 }
 
-// StillBetween compares two readings of a database behind the fence that was
-// put up at fence.At, when fence.PIDs were connected.
+// StillBetween compares two readings of a database behind fence, which was read
+// while it stood.
 //
 // The transaction id is what proves: it moves at once, while sessions tell
 // their row counts late. The counters name who was written to. A session that
@@ -79,6 +80,9 @@ func StillBetween(fence DBFence, a, b Activity) Stillness {
 		return s
 	case b.Follower:
 		s.Why = "it is a follower; only its leader can be still"
+		return s
+	case !fence.On():
+		s.Why = "no fence stands on the database"
 		return s
 	case b.At.Sub(a.At) < MinGap:
 		s.Why = fmt.Sprintf("the samples are only %s apart", FormatDuration(b.At.Sub(a.At)))
@@ -105,16 +109,16 @@ func StillBetween(fence DBFence, a, b Activity) Stillness {
 		moved = append(moved, fmt.Sprintf("%d transaction ids were drawn though no row was counted", s.XIDs))
 	}
 	if b.Writing > 0 {
-		moved = append(moved, fmt.Sprintf("%d transactions that write are open", b.Writing))
+		moved = append(moved, fmt.Sprintf("%s still open", count(b.Writing, "writing transaction")))
 	}
 	if b.Prepared > 0 {
-		moved = append(moved, fmt.Sprintf("%d prepared transactions can be committed at any time", b.Prepared))
+		moved = append(moved, fmt.Sprintf("%s still to be committed or rolled back", count(b.Prepared, "prepared transaction")))
 	}
 	if len(moved) > 0 {
 		s.Motion, s.Why = Moved, strings.Join(moved, "; ")
 		return s
 	}
-	if open := older(fence, b); len(open) > 0 {
+	if open := OlderThanFence(fence, b.Sessions); len(open) > 0 {
 		s.Why = SessionWords(open) + " may be older than the fence, which does not stop them"
 		return s
 	}
@@ -122,13 +126,18 @@ func StillBetween(fence DBFence, a, b Activity) Stillness {
 	return s
 }
 
-// older returns the sessions that may have begun before the fence.
-func older(f DBFence, a Activity) []Session {
-	return slices.DeleteFunc(a.Foreign(), func(s Session) bool {
-		if s.Seen {
-			return s.Began.After(f.At)
+// OlderThanFence returns the sessions, but the platform's, that may have begun
+// before the fence stood. Where their begin is not visible, those that were
+// there when the fence was read count as older.
+func OlderThanFence(fence DBFence, sessions []Session) []Session {
+	return slices.DeleteFunc(slices.Clone(sessions), func(s Session) bool {
+		if s.Platform {
+			return true
 		}
-		return !slices.Contains(f.PIDs, s.PID)
+		if s.Seen {
+			return s.Began.After(fence.At)
+		}
+		return !slices.Contains(fence.PIDs, s.PID)
 	})
 }
 

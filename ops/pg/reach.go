@@ -106,7 +106,7 @@ func settle(ctx context.Context, c *pgx.Conn) error {
 	return err
 }
 
-// read calls f in one read-only transaction: one snapshot, and at its end every
+// read calls f in one read-only transaction (READ COMMITTED), at whose end every
 // lock is gone. what names the read in errors: "read sessions".
 func (d *Database) read(ctx context.Context, what string, f func(pgx.Tx) error) error {
 	return d.readWithin(ctx, what, statementLimit, f)
@@ -114,7 +114,7 @@ func (d *Database) read(ctx context.Context, what string, f func(pgx.Tx) error) 
 
 // readWithin is read with another limit for each statement.
 func (d *Database) readWithin(ctx context.Context, what string, limit time.Duration, f func(pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if limit != statementLimit {
 			if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", limit.Milliseconds())); err != nil {
 				return err

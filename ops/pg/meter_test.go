@@ -1,0 +1,82 @@
+package pg
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+)
+
+func (cu *customer) reading() ops.Fact[ops.Reading] {
+	cu.t.Helper()
+	return ops.Known(must(cu.Reading(cu.t.Context()))(cu.t))
+}
+
+// TestMeterSees changes a database in one way and looks whether the meter says so.
+func TestMeterSees(t *testing.T) {
+	const before = "CREATE TABLE shop.other (id int PRIMARY KEY); INSERT INTO shop.other VALUES (1); CREATE SEQUENCE shop.tickets; CREATE FUNCTION shop.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; " +
+		"CREATE MATERIALIZED VIEW shop.sums AS SELECT count(*) FROM shop.orders; CREATE TYPE shop.mood AS ENUM ('good'); CREATE VIEW shop.v AS SELECT id FROM shop.orders; " +
+		"CREATE FUNCTION shop.trg() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; SELECT lo_create(4711)"
+	cases := []struct {
+		name, change string
+		says         string // beginning of a line; "" for nothing
+	}{
+		{"nothing", "SELECT count(*) FROM shop.orders", ""},
+		{"insert", "INSERT INTO shop.other VALUES (2), (3)", "shop.other: 2 inserted"},
+		{"update", "UPDATE shop.orders SET note = 'x' WHERE id < 4", "shop.orders: 3 updated"},
+		{"delete", "DELETE FROM shop.orders WHERE id < 3", "shop.orders: 2 deleted"},
+		{"a rolled-back insert counts, which is why probes have a table of their own", "BEGIN; INSERT INTO shop.other VALUES (2); ROLLBACK", "shop.other: 1 inserted"},
+		{"truncate", "TRUNCATE shop.orders", "shop.orders: truncated or rewritten"},
+		{"nextval", "SELECT nextval('shop.tickets')", "sequence shop.tickets: from 1 to 1"},
+		{"nextval of a sequence in use", "SELECT nextval('shop.orders_id_seq')", "sequence shop.orders_id_seq: from 100 to 101"},
+		{"setval", "SELECT setval('shop.tickets', 1, true)", "sequence shop.tickets"},
+		{"large object made", "SELECT lo_create(4712)", "pg_catalog.pg_largeobject_metadata: 1 inserted"},
+		{"large object written", "SELECT lo_put(4711, 0, 'x')", "pg_catalog.pg_largeobject: 1 inserted"},
+		{"large object dropped", "SELECT lo_unlink(4711)", "pg_catalog.pg_largeobject_metadata: 1 deleted"},
+		{"column", "ALTER TABLE shop.orders ADD COLUMN extra int", "table shop.orders was changed"},
+		{"default", "ALTER TABLE shop.orders ALTER COLUMN note SET DEFAULT 'x'", "table shop.orders was changed"},
+		{"index", "CREATE INDEX more ON shop.orders (note)", "index shop.more is new"},
+		{"constraint", "ALTER TABLE shop.orders ADD CONSTRAINT positive CHECK (id > 0) NOT VALID", "constraint positive on shop.orders is new"},
+		{"function", "CREATE OR REPLACE FUNCTION shop.f() RETURNS int LANGUAGE sql AS 'SELECT 2'", "function shop.f() was changed"},
+		{"trigger", "CREATE TRIGGER late AFTER INSERT ON shop.orders EXECUTE FUNCTION shop.trg()", "trigger late on shop.orders is new"},
+		{"view", "CREATE OR REPLACE VIEW shop.v AS SELECT id, note FROM shop.orders", "view shop.v was changed"},
+		{"enum", "ALTER TYPE shop.mood ADD VALUE 'bad'", "type shop.mood was changed"},
+		{"grant", "REVOKE INSERT ON shop.orders FROM other", "table shop.orders was changed"},
+		{"policy", "CREATE POLICY p ON shop.orders USING (true)", "policy p on shop.orders is new"},
+		{"new table with rows", "CREATE TABLE shop.late AS SELECT 1 AS id", "shop.late: 1 inserted, created"},
+		{"dropped table", "DROP TABLE shop.other", "shop.other: dropped"},
+		{"dropped and made anew", "DROP TABLE shop.other; CREATE TABLE shop.other (id int PRIMARY KEY)", "shop.other: created"},
+		{"renamed", "ALTER TABLE shop.other RENAME TO others", "shop.others: renamed from shop.other"},
+		{"refreshed", "REFRESH MATERIALIZED VIEW shop.sums", "shop.sums: 1 inserted, truncated or rewritten"},
+		{"schema", "CREATE SCHEMA extra", "schema extra is new"},
+		{"temporary table", "CREATE TEMP TABLE x (id int); INSERT INTO x VALUES (1)", ""},
+		{"analyze", "ANALYZE", ""},
+	}
+	each(t, func(t *testing.T, cu *customer) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				cu.stock()
+				cu.do(before)
+				cu.alone()
+				base := cu.reading()
+				cu.do(c.change)
+				cu.alone()
+				loss := ops.Measure(base, cu.reading())
+				if !loss.Known() {
+					t.Fatalf("unknown: %v", loss.Unknown)
+				}
+				lines := loss.Lines(20)
+				if c.says == "" {
+					if !loss.Zero() {
+						t.Errorf("says %q", lines)
+					}
+					return
+				}
+				if loss.Zero() || !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, c.says) }) {
+					t.Errorf("says %q", lines)
+				}
+			})
+		}
+	})
+}

@@ -1,0 +1,134 @@
+package pg
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+	"github.com/pgupgrade/pgupgrade/ops/pg/pgtest"
+)
+
+// each runs a test on every major there is.
+func each(t *testing.T, test func(*testing.T, *customer)) {
+	for _, bin := range pgtest.Majors(t) {
+		c := pgtest.Shared(t, bin)
+		t.Run(fmt.Sprint(c.Major), func(t *testing.T) { test(t, fresh(t, c)) })
+	}
+}
+
+// customer is a database such as Heroku gives: owned by a role that is no
+// superuser, with another credential beside it.
+type customer struct {
+	*pgtest.Cluster
+	Name string
+	*Database
+	t *testing.T
+}
+
+var names atomic.Int64
+
+func fresh(t *testing.T, c *pgtest.Cluster) *customer {
+	t.Helper()
+	name := fmt.Sprintf("customer_%d", names.Add(1))
+	for _, role := range []string{"owner", "other"} {
+		c.Exec(t, "postgres", "postgres", fmt.Sprintf("DO $$ BEGIN CREATE ROLE %[1]s LOGIN PASSWORD '%[1]s-password'; EXCEPTION WHEN duplicate_object THEN NULL; END $$", role))
+	}
+	c.Exec(t, "postgres", "postgres", "CREATE DATABASE "+name+" OWNER owner")
+	cu := &customer{Cluster: c, Name: name, t: t}
+	cu.Database = cu.reach(c, "owner")
+	cu.stock()
+	return cu
+}
+
+// stock makes the app's tables, anew when there are some.
+func (cu *customer) stock() {
+	cu.t.Helper()
+	cu.do("DROP SCHEMA IF EXISTS shop, extra CASCADE", "SELECT lo_unlink(oid) FROM pg_largeobject_metadata",
+		"CREATE SCHEMA shop", "CREATE TABLE shop.orders (id serial PRIMARY KEY, note text)", "GRANT USAGE ON SCHEMA shop TO other",
+		"GRANT ALL ON ALL TABLES IN SCHEMA shop TO other", "GRANT ALL ON ALL SEQUENCES IN SCHEMA shop TO other",
+		"INSERT INTO shop.orders (note) SELECT 'before ' || n FROM generate_series(1, 100) n")
+}
+
+// reach opens a database of that name as that role, on c or on a copy of it.
+func (cu *customer) reach(c *pgtest.Cluster, role string) *Database {
+	cu.t.Helper()
+	d, err := Open(ops.NewSecret(c.URL(role, cu.Name)))
+	if err != nil {
+		cu.t.Fatal(err)
+	}
+	d.atEnd = func(ctx context.Context, what string, tx pgx.Tx) { lookAtLocks(ctx, cu.t, what, tx) }
+	cu.t.Cleanup(d.Close)
+	return d
+}
+
+// lookAtLocks fails the test when a read took a lock that a SELECT does not
+// take, on whatever. It is called at the end of every read of every test.
+func lookAtLocks(ctx context.Context, t *testing.T, what string, tx pgx.Tx) {
+	strong, err := rows[struct{ Lock string }](ctx, tx, `
+		SELECT concat_ws(' ', locktype, mode, relation::regclass) FROM pg_locks
+		WHERE pid = pg_backend_pid() AND mode <> 'AccessShareLock' AND locktype <> 'virtualxid'`)
+	if err != nil {
+		t.Errorf("%s: read locks: %v", what, err)
+	}
+	if len(strong) > 0 {
+		t.Errorf("%s took more than AccessShare: %v", what, strong)
+	}
+}
+
+// do runs statements as the app does, on a connection that ends with it.
+func (cu *customer) do(statements ...string) {
+	cu.t.Helper()
+	cu.Exec(cu.t, "owner", cu.Name, statements...)
+}
+
+// session is a connection that stays until the test ends.
+func (cu *customer) session(role string, statements ...string) *sql.Conn {
+	cu.t.Helper()
+	db := cu.Open(cu.t, role, cu.Name)
+	cu.t.Cleanup(func() { _ = db.Close() }) // it may have been ended from outside
+	c, err := db.Conn(cu.t.Context())
+	if err != nil {
+		cu.t.Fatal(err)
+	}
+	for _, s := range statements {
+		if _, err := c.ExecContext(cu.t.Context(), s); err != nil {
+			cu.t.Fatalf("%s: %v", s, err)
+		}
+	}
+	return c
+}
+
+func (cu *customer) activity() ops.Activity {
+	cu.t.Helper()
+	return must(cu.Activity(cu.t.Context()))(cu.t)
+}
+
+// alone waits until the app's last session is gone: the server ends it some
+// time after the client has left.
+func (cu *customer) alone() {
+	cu.t.Helper()
+	pgtest.Until(cu.t, "no session but the bot's", func() bool { return len(cu.activity().Sessions) == 0 })
+}
+
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func wants(t *testing.T, got, part string) {
+	t.Helper()
+	if !strings.Contains(got, part) {
+		t.Errorf("%q does not hold %q", got, part)
+	}
+}
