@@ -1,76 +1,121 @@
 package ops
 
-import "time"
-
-// Place is where a connection URL can be read: a config var that an attachment
-// makes. It holds no secret.
-type Place struct {
-	AddonID string `json:"addon_id"`
-	App     string `json:"app"`
-	Var     string `json:"var"` // "DATABASE_URL"
-}
-
-// Inside is what a run knows and did inside the databases, by SQL. Readings of
-// whole databases are rows of their own (Runner's Rows.SaveReading).
+// Inside is what a look inside a database by SQL saw: names and counts of what
+// is there, never row data. Each fact may be unknown by itself.
 type Inside struct {
-	// On says that the database fence is part of this cutover: frozen when the
-	// fence begins. Why says why it is not.
-	On  bool   `json:"on"`
-	Why string `json:"why"`
+	Setup     Fact[Setup]
+	Databases []string // of the cluster that were looked into, the connection's first
+	Closed    []string // of the cluster that could not be opened, each with the reason
 
-	Before   *DBFence  `json:"before"` // of the old database, before its fence: what is restored
-	Fence    *DBFence  `json:"fence"`  // of the old database, once it was seen up
-	FencedAt time.Time `json:"fenced_at"`
-	Sampled  time.Time `json:"sampled"`  // of the first of two samples that may prove stillness
-	Moved    string    `json:"moved"`    // what was seen moving behind the fence, in words
-	StillAt  time.Time `json:"still_at"` // nobody wrote: what every later look is compared with
-	Reached  int       `json:"reached"`  // readings in which the follower had replayed the leader's position
-	LastRead time.Time `json:"last_read"`
-	Target   LSN       `json:"target"` // the leader's position that the follower reached
-
-	NewCleared time.Time      `json:"new_cleared"` // the fence's setting was seen gone on the new database
-	Proven     string         `json:"proven"`      // what the trial write on the new database showed; "" before it
-	Analyzed   string         `json:"analyzed"`    // how far statistics came, in words
-	Compared   []RowsCompared `json:"compared"`
-	ComparedAt time.Time      `json:"compared_at"`
-	BaseAt     time.Time      `json:"base_at"`    // of the reading of the new database that losses are counted from
-	MeasureAt  time.Time      `json:"measure_at"` // since when what was written to the new database is read, because the switch cannot go on
-	Objects    string         `json:"objects"`    // what the comparison of object counts and sequences said
-
-	NewBefore *DBFence `json:"new_before"` // of the new database, before a rollback's fence
-	NewFence  *DBFence `json:"new_fence"`
-	Counted   bool     `json:"counted"` // positions could not be read: lag zero was counted instead
-	Loss      *Loss    `json:"loss"`    // what a rollback would lose, as it was told
+	Things      map[Thing]Fact[Names]
+	Objects     Fact[Objects]
+	Extensions  Fact[[]Extension]
+	TextIndexes Fact[Sized]
+	Age         Fact[Age]
+	DeadRows    Fact[DeadRows]
+	SchemaHash  Fact[string]
+	Connections Fact[Sessions]
+	// WALRate is how many bytes a second the leader wrote while it was looked at.
+	WALRate Fact[int64]
 }
 
-// The names of the readings that a run keeps.
+// Names is how many there are of something, and what some of them are called.
+type Names struct {
+	Count int
+	First []string // at most ten, sorted
+}
+
+// Thing is something that is looked for by name inside a database.
+type Thing string
+
+// What is looked for. The numbers of the checks that use it are in ops/check.
 const (
-	ReadingSample = "sample" // Activity of the old database, first of two
-	ReadingStill  = "still"  // Activity of the old database when nobody wrote
-	ReadingBase   = "base"   // Reading of the new database before the switch
-	ReadingUse    = "use"    // Activity of the retired database, last sample of the soak
+	PreparedTransactions   Thing = "prepared transactions"
+	RegColumns             Thing = "reg* columns"
+	CompositeColumns       Thing = "columns of a system composite type"
+	AclitemColumns         Thing = "aclitem columns"
+	NullableChildren       Thing = "nullable columns below NOT NULL parents"
+	UnicodeObjects         Thing = "objects that depend on built-in Unicode tables"
+	ClosedDatabases        Thing = "databases that refuse connections"
+	LogicalSlots           Thing = "logical replication slots"
+	Subscriptions          Thing = "subscriptions"
+	SystemViewUsers        Thing = "views over system views"
+	EventTriggers          Thing = "event triggers"
+	PathFunctions          Thing = "functions that rely on search_path in indexes, generated columns or materialized views"
+	SearchIndexes          Thing = "full text and trigram indexes"
+	Settings               Thing = "settings on roles and databases"
+	ForeignServers         Thing = "foreign servers"
+	StatementsUsers        Thing = "objects that depend on pg_stat_statements, pg_cron, pgaudit or pg_partman"
+	UnloggedTables         Thing = "unlogged tables"
+	TemporaryTables        Thing = "temporary tables"
+	AdvisoryLocks          Thing = "advisory locks"
+	Listeners              Thing = "listening sessions"
+	FullSequences          Thing = "nearly used up sequences"
+	InvalidIndexes         Thing = "invalid indexes"
+	UnvalidatedConstraints Thing = "constraints that were not validated"
+	CollationMismatches    Thing = "collations of another version"
+	StatisticsSettings     Thing = "statistics objects and targets"
+
+	LongTransactions  Thing = "transactions open for more than 15 s"
+	IdleTransactions  Thing = "sessions idle in a transaction"
+	StrongLocks       Thing = "exclusive locks and lock queues"
+	LongWork          Thing = "long work under way"
+	ReplayHolders     Thing = "sessions that hold replay back"
+	Clients           Thing = "clients"
+	HiddenConnections Thing = "connections of other roles"
 )
 
-// WrittenSince says what was written to a database since it was seen still.
-// While sessions may hold back counts, or the two cannot be compared, unsettled
-// says so: nothing seen is then no proof.
-func WrittenSince(still, now Activity) (written []TableChange, unsettled string) {
-	switch {
-	case still.System != now.System || still.Follower != now.Follower:
-		return nil, "it is another server than the one that was still"
-	case still.Reset != now.Reset:
-		return nil, "its row counters began anew"
-	}
-	written, ok := changes(still.Tables, now.Tables)
-	switch {
-	case !ok:
-		return nil, "its row counters began anew"
-	case now.NextXID == still.NextXID && now.Writing == 0 && now.Prepared == 0:
-		return written, ""
-	case now.Writing > 0:
-		return written, count(now.Writing, "transaction") + " that may write is open"
-	case now.Prepared > 0:
-		return written, count(now.Prepared, "prepared transaction") + " can be committed at any time"
-	}
-	return written, now.Unsettled()
+// Setup is how the server and the connection's database are set up.
+type Setup struct {
+	Major              int
+	Follower           bool // in recovery
+	Checksums          bool
+	PasswordEncryption string
+	Provider           string // of the database's collation: "libc", "icu", "builtin"
+}
+
+// Objects counts what pg_upgrade has to carry over.
+type Objects struct {
+	Schemas      int
+	Tables       int
+	Indexes      int
+	All          int // relations, functions and types
+	Sequences    int
+	LargeObjects int
+}
+
+// Extension is one installed extension.
+type Extension struct {
+	Database string
+	Name     string
+	Version  string
+	Default  string // the version that this server would install now; "" when it offers none
+	Schema   string
+}
+
+// Sized is how many there are of something, and how large they are together.
+type Sized struct {
+	Count int
+	Bytes int64
+}
+
+// Age is how far the transaction ids have gone towards the wraparound, in
+// percent of where autovacuum begins to force its way.
+type Age struct {
+	Percent int    // of autovacuum_freeze_max_age
+	Limit   int    // of the two thousand million at which PostgreSQL stops, in percent
+	Oldest  string // the database or table that is the oldest
+}
+
+// DeadRows is how much a vacuum would find.
+type DeadRows struct {
+	Tables  int   // whose dead rows are above autovacuum's threshold
+	Rows    int64 // dead rows in all tables
+	Largest string
+}
+
+// Sessions is how many are connected.
+type Sessions struct {
+	Now   int
+	Limit int
 }

@@ -44,13 +44,15 @@ type RunPlan struct {
 	Cents       int          `json:"cents"`     // price of the new database a month
 	OldCents    int          `json:"old_cents"` // price of the old one a month
 	Forecast    Forecast     `json:"forecast"`
-	Fates       []Fate       `json:"fates,omitempty"`      // what will happen to everything that leads to the old database or lives on it
-	Reach       Place        `json:"reach"`                // where the old database's URL is read before it has its spare name
-	Inside      bool         `json:"inside"`               // the old database can be reached by SQL
-	InsideWhy   string       `json:"inside_why,omitempty"` // why not
-	Schedules   []Schedule   `json:"schedules,omitempty"`  // backup schedules of the old database, made again on the new one
+	Fates       []Fate       `json:"fates,omitempty"`     // what will happen to everything that leads to the old database or lives on it
+	Reach       Place        `json:"reach"`               // where the old database's URL is read before it has its spare name
+	SQL         bool         `json:"sql"`                 // the old database can be reached by SQL
+	SQLWhy      string       `json:"sql_why,omitempty"`   // why not
+	Schedules   []Schedule   `json:"schedules,omitempty"` // backup schedules of the old database, made again on the new one
 	NeedsBackup bool         `json:"needs_backup"`
 	BackupWhy   string       `json:"backup_why"`
+	// Schema is the hash of the schema when the plan was made; "" when there was no SQL.
+	Schema string `json:"schema,omitempty"`
 }
 
 // Fate is one thing that leads to the old database or lives on it, and what
@@ -103,6 +105,26 @@ type Forecast struct {
 	Outage    time.Duration `json:"outage"` // fence to unfence
 	Limit     time.Duration `json:"limit"`  // of the outage; past it the run goes back by itself
 	Why       string        `json:"why"`
+	// Steps is what each step is expected to take, in their order.
+	Steps   []StepForecast `json:"steps,omitempty"`
+	Objects int            `json:"objects,omitempty"` // that it was made for; 0: not known
+}
+
+// StepForecast is how long one step is expected to take, and from what that is known.
+type StepForecast struct {
+	Step  Step          `json:"step"`
+	Takes time.Duration `json:"takes"`
+	Why   string        `json:"why"`
+}
+
+// Of returns what a step is expected to take; 0 when nothing was said about it.
+func (f Forecast) Of(step Step) time.Duration {
+	for _, s := range f.Steps {
+		if s.Step == step {
+			return s.Takes
+		}
+	}
+	return 0
 }
 
 // Digest names what an approval is about: apps, add-on ids, method, version,

@@ -142,6 +142,8 @@ type Database struct {
 	Following Endpoint // zero when this is not a follower
 	Waiting   bool
 	Bytes     int64
+	// BytesLimit is what the plan holds, out of the row "Data Size"; 0 when not said.
+	BytesLimit int64
 	// BehindBy is the number of commits a follower is behind; unknown when the
 	// row is missing, which is not zero.
 	BehindBy             Fact[int]
@@ -155,6 +157,10 @@ type Database struct {
 	Followers            []Endpoint // row "Followers"; may be empty though there are some
 	Forks                []Endpoint // row "Forks"
 	Credentials          Fact[int]  // row "Credentials"
+	HA                   string     // row "HA Status"; "" when not said, as the next three
+	EncryptionKey        string     // row "Customer Encryption Key"
+	Certificates         string     // row "Enhanced Certificates"
+	MutualTLS            string     // row "Mutual TLS"
 }
 
 // Follower reports whether the database follows another one.

@@ -49,7 +49,7 @@ type Run struct {
 	Progress  string       `json:"progress"` // the upgrade's own words: "upgrading (2/3)"
 	Proof     Proof        `json:"proof"`
 	Verified  Verified     `json:"verified"`
-	Inside    Inside       `json:"inside"`
+	SQL       SQLWork      `json:"sql"`
 	Cared     time.Time    `json:"cared"` // when what lived on the old database was seen on the new one too
 	Soak      Soak         `json:"soak"`
 	Rollback  *Rollback    `json:"rollback"`
@@ -164,6 +164,7 @@ type Outage struct {
 	Limit time.Time `json:"limit"` // past it the run goes back by itself
 	Asked time.Time `json:"asked"` // when people were asked to extend it; zero: not since the last extension
 	Told  time.Time `json:"told"`  // when people were told that a step does not get on while users are kept out
+	Slow  time.Time `json:"slow"`  // when people were told that the upgrade takes twice its forecast
 }
 
 // Verified is what was seen of the app after the switch.

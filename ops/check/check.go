@@ -1,5 +1,5 @@
 // Package check holds the guardrails: pure functions from facts to findings,
-// one family a file, with the numbers of the catalogue in ARCHITECTURE.md.
+// one family a file. Catalogue lists them all; docs/checks.md is made from it.
 package check
 
 import (
@@ -51,8 +51,8 @@ type Facts struct {
 	Maintenance ops.Fact[Window]
 	Plans       ops.Fact[[]ops.Plan]
 	Schedules   ops.Fact[[]ops.Schedule]
-	// Inside is the old database as it speaks by SQL.
-	Inside ops.Fact[ops.Server]
+	// Server is what the old database says of itself by SQL.
+	Server ops.Fact[ops.Server]
 	// Others are the other apps on which the database is attached.
 	Others []AppFacts
 	// Elsewhere are config vars of apps on which the database is not attached.
@@ -69,33 +69,29 @@ type Facts struct {
 	// Cutover: the survey is the one right before the fence. Only the checks
 	// that matter again then can block.
 	Cutover bool
+	// After: the survey is of the new database, behind the switch.
+	After bool
+
+	AppAddons ops.Fact[[]ops.Addon] // every add-on of the app
+	Vars      ops.Fact[[]string]    // the names of the app's config vars
+	DryRun    ops.Fact[ops.DryRun]  // the zero DryRun: none was asked for
+	Past      ops.Fact[[]ops.Run]   // runs of the app, newest first
+	Deadlines []Deadline            // when versions end on Heroku
+
+	// SQL is what was seen inside the database; unknown as a whole when it
+	// could not be reached.
+	SQL ops.Fact[ops.Inside]
+	// SQLBefore is what was seen when the plan was made (right before the
+	// fence), or on the old database at the fence (behind the switch).
+	SQLBefore ops.Fact[ops.Inside]
+	// SQLFollower is what was seen on the follower right before the fence.
+	SQLFollower ops.Fact[ops.Inside]
 }
 
 // Window is a database's maintenance as the Data API tells it.
 type Window struct {
 	Status     string // "none", "pending", "preparing", "ready", "running", "completed"
 	RequiredBy time.Time
-}
-
-// Findings runs every check, in the order in which people should read them.
-func Findings(f Facts) []ops.Finding {
-	var all []ops.Finding
-	for _, check := range []func(Facts) []ops.Finding{
-		own, plan, role, status, version, followable, newPlan, size, maintenance, upgradeUnderWay,
-		apps, credentials, pooler, copies, elsewhere, followers, forks,
-		backup, releasePhase, releases, preboot, oneOffs, maintenanceMode, formation, bySQL,
-	} {
-		all = append(all, check(f)...)
-	}
-	for _, x := range f.Others {
-		for _, check := range []func(Facts) []ops.Finding{copies, releasePhase, releases, preboot, oneOffs, maintenanceMode, formation} {
-			for _, finding := range check(f.of(x)) {
-				finding.Evidence = x.Ref.Name + ": " + finding.Evidence
-				all = append(all, finding)
-			}
-		}
-	}
-	return all
 }
 
 func found(number, title string, v ops.Verdict, evidence, fix string) []ops.Finding {

@@ -107,10 +107,7 @@ func version(f Facts) []ops.Finding {
 	case !slices.Contains(f.Offered, f.Target):
 		return found(n, title, ops.Block, fmt.Sprintf("PostgreSQL %d is not among the versions that the bot knows to be offered (%s).", f.Target, join(f.Offered)), "Add it to `PGUPGRADE_VERSIONS` if Heroku offers it.")
 	}
-	return append(found(n, title, ops.Pass, fmt.Sprintf("%s → %d", f.Database.Value.Version, f.Target), ""),
-		ops.Finding{Check: "H5", Title: "Heroku has not confirmed this version", Verdict: ops.Inform,
-			Evidence: fmt.Sprintf("No dry run was made, so whether this database passes the upgrade to %d is known only when it runs. It runs on the follower; the database in use is not touched.", f.Target),
-			Fix:      "`heroku pg:upgrade:dryrun` tries it on a copy beforehand."})
+	return append(found(n, title, ops.Pass, fmt.Sprintf("%s → %d", f.Database.Value.Version, f.Target), ""), confirmed(f))
 }
 
 func join(majors []int) string {
@@ -171,11 +168,25 @@ func find(plans []ops.Plan, name string) (ops.Plan, bool) {
 	return ops.Plan{}, false
 }
 
+// Room is the part of a plan's storage that must be free: pg_upgrade and the WAL
+// of the catch-up need it.
+const Room = 0.2
+
 func size(f Facts) []ops.Finding {
-	if !f.Database.Known || f.Cutover {
-		return nil
+	const n, title = "H9", "Size"
+	if !f.Database.Known {
+		return unknown(n, title, ops.Warn, f.Database.Why)
 	}
-	return found("H9", "Size", ops.Inform, ops.FormatBytes(f.Database.Value.Bytes), "")
+	d := f.Database.Value
+	if d.BytesLimit > 0 && f.Addon.Known && f.NewPlan == f.Addon.Value.Plan {
+		used := float64(d.Bytes) / float64(d.BytesLimit)
+		evidence := fmt.Sprintf("%s of the plan's %s, %.0f %%", ops.FormatBytes(d.Bytes), ops.FormatBytes(d.BytesLimit), 100*used)
+		if used > 1-Room {
+			return found(n, title, ops.Acknowledge, evidence+"; less than a fifth is free for the upgrade and the WAL.", "Take a larger plan for the new database: `start APP plan PLAN`.")
+		}
+		return found(n, title, ops.Inform, evidence, "")
+	}
+	return found(n, title, ops.Inform, ops.FormatBytes(d.Bytes), "")
 }
 
 func maintenance(f Facts) []ops.Finding {
@@ -203,13 +214,4 @@ func upgradeUnderWay(f Facts) []ops.Finding {
 		return found(n, title, ops.Block, "Heroku says: "+w.Message, "Somebody upgrades this database already. `heroku pg:upgrade:wait` shows it.")
 	}
 	return found(n, title, ops.Pass, "none", "")
-}
-
-// bySQL: this version reads the platform only.
-func bySQL(Facts) []ops.Finding {
-	return []ops.Finding{{
-		Check: "H31", Title: "Checks inside the database", Verdict: ops.Warn, Unknown: true,
-		Evidence: "unknown: cannot reach the database by SQL. Extensions, data types and open transactions were not looked at, and the old database stays writable after the switch for anybody who holds its URL.",
-		Fix:      "Copied URLs outside Heroku (reports, spreadsheets, other clouds) must be changed by hand.",
-	}}
 }

@@ -86,6 +86,9 @@ func (i info) database() ops.Database {
 		d.ConnectionLimit, _ = strconv.Atoi(limit) // 0: not said
 	}
 	d.Credentials = leading(i.row("Credentials"), "Heroku shows no Credentials row")
+	d.BytesLimit = sizeLimit(i.first("Data Size"))
+	d.HA, d.EncryptionKey = i.first("HA Status"), i.first("Customer Encryption Key")
+	d.Certificates, d.MutualTLS = i.first("Enhanced Certificates"), i.first("Mutual TLS")
 	d.Followers, d.Forks = urls(i.row("Followers")), urls(i.row("Forks"))
 	return d
 }
@@ -105,6 +108,21 @@ func leading(values []text, missing string) ops.Fact[int] {
 		return ops.Unknown[int](missing)
 	}
 	return ops.Known(n)
+}
+
+// sizeLimit reads the second number of "39.9 MB / 64 GB (0.06%)"; 0 when there is none.
+func sizeLimit(row string) int64 {
+	_, limit, ok := strings.Cut(row, " / ")
+	fields := strings.Fields(limit)
+	if !ok || len(fields) < 2 {
+		return 0
+	}
+	n, err := strconv.ParseFloat(fields[0], 64)
+	unit := map[string]float64{"bytes": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[fields[1]]
+	if err != nil {
+		return 0
+	}
+	return int64(n * unit)
 }
 
 func urls(values []text) []ops.Endpoint {
@@ -172,6 +190,20 @@ func (c *Client) RunUpgrade(ctx context.Context, addonID, version string) (strin
 	return act(ctx, func(ctx context.Context) (string, error) {
 		var answer struct{ Message text }
 		_, err := c.call(ctx, http.MethodPost, c.data+databases+addonID+"/upgrade/run", map[string]string{"version": version}, &answer, nil)
+		return clean(string(answer.Message)), err
+	})
+}
+
+// DryRun has Heroku try the upgrade on a copy that it makes and destroys itself.
+// The result is sent by e-mail to the owner (heroku/cli
+// src/commands/pg/upgrade/dryrun.ts). The version is always sent.
+func (c *Client) DryRun(ctx context.Context, addonID, version string) (string, error) {
+	if err := known(addonID); err != nil {
+		return "", err
+	}
+	return act(ctx, func(ctx context.Context) (string, error) {
+		var answer struct{ Message text }
+		_, err := c.call(ctx, http.MethodPost, c.data+databases+addonID+"/upgrade/dry_run", map[string]string{"version": version}, &answer, nil)
 		return clean(string(answer.Message)), err
 	})
 }

@@ -3,8 +3,10 @@ package heroku
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -174,6 +176,30 @@ func (c *Client) Addon(ctx context.Context, idOrName string) (ops.Addon, error) 
 	return read(ctx, func(ctx context.Context) (ops.Addon, error) {
 		a, err := c.api.AddOnInfo(ctx, idOrName)
 		return addon(a), err
+	})
+}
+
+// AppAddons returns the add-ons that are billed to an app.
+func (c *Client) AppAddons(ctx context.Context, app string) ([]ops.Addon, error) {
+	if err := known(app); err != nil {
+		return nil, err
+	}
+	all, err := list[platform.AddOn](ctx, c, "/apps/"+app+"/addons", nil)
+	var out []ops.Addon
+	for _, a := range all {
+		out = append(out, addon(&a))
+	}
+	return out, err
+}
+
+// ConfigNames returns the names of an app's config vars, sorted.
+func (c *Client) ConfigNames(ctx context.Context, app string) ([]string, error) {
+	if err := known(app); err != nil {
+		return nil, err
+	}
+	return read(ctx, func(ctx context.Context) ([]string, error) {
+		vars, err := c.api.ConfigVarInfoForApp(ctx, app)
+		return slices.Sorted(maps.Keys(vars)), err
 	})
 }
 

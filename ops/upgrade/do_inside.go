@@ -17,9 +17,9 @@ func (r *Runner) doInside(ctx context.Context, run ops.Run, a ops.Act) (string, 
 	if err != nil {
 		return "", err
 	}
-	before, fence := run.Inside.Before, run.Inside.Fence
-	if a.Target == run.Follower.ID && run.Inside.NewBefore != nil {
-		before, fence = run.Inside.NewBefore, run.Inside.NewFence
+	before, fence := run.SQL.Before, run.SQL.Fence
+	if a.Target == run.Follower.ID && run.SQL.NewBefore != nil {
+		before, fence = run.SQL.NewBefore, run.SQL.NewFence
 	}
 	switch a.Kind {
 	case ops.ActFenceDB, ops.ActClearDB:

@@ -49,7 +49,7 @@ func (r *Runner) facts(ctx context.Context, run ops.Run) (check.Facts, error) {
 	r.appFacts(ctx, &wg, run.App, &own, f.Cutover)
 	on, err := h.AddonAttachments(ctx, db)
 	f.OnDatabase = ops.FactOf(on, err)
-	fact(&wg, &f.Inside, func() (ops.Server, error) {
+	fact(&wg, &f.Server, func() (ops.Server, error) {
 		d, err := r.open(ctx, reach(on, run.Database, f.Billing))
 		if err != nil {
 			return ops.Server{}, err
@@ -63,6 +63,7 @@ func (r *Runner) facts(ctx context.Context, run ops.Run) (check.Facts, error) {
 	for i := range f.Others {
 		r.appFacts(ctx, &wg, f.Others[i].Ref, &f.Others[i], f.Cutover)
 	}
+	r.more(ctx, &wg, run, &f)
 	wg.Wait()
 	f.App, f.OnApp, f.Hosts, f.Formation = own.App, own.OnApp, own.Hosts, own.Formation
 	f.Dynos, f.Releases, f.Builds, f.Features = own.Dynos, own.Releases, own.Builds, own.Features

@@ -30,7 +30,7 @@ func foreign(run ops.Run, w World) (changes []string, unreadable string) {
 // still, and a fence that somebody took down. Counts that sessions still keep to
 // themselves are waited for before the switch (settled).
 func foreignInside(run ops.Run, w World) (changes []string, unreadable string) {
-	if !run.Inside.On || run.Inside.StillAt.IsZero() || run.RollingBack() || run.Returning {
+	if !run.SQL.On || run.SQL.StillAt.IsZero() || run.RollingBack() || run.Returning {
 		return nil, ""
 	}
 	sql, still := w.Old.SQL, w.Kept.Still

@@ -28,6 +28,8 @@ type reads interface {
 	Attachments(ctx context.Context, app string) ([]ops.Attachment, error)
 	AddonAttachments(ctx context.Context, addonID string) ([]ops.Attachment, error)
 	Addon(ctx context.Context, idOrName string) (ops.Addon, error)
+	AppAddons(ctx context.Context, app string) ([]ops.Addon, error)
+	ConfigNames(ctx context.Context, app string) ([]string, error)
 	ConfigHosts(ctx context.Context, app string) (map[string]ops.Endpoint, error)
 	ReleaseHosts(ctx context.Context, app, releaseID string) (map[string]ops.Endpoint, error)
 	Plans(ctx context.Context) ([]ops.Plan, error)
@@ -48,6 +50,7 @@ type acts interface {
 	Scale(ctx context.Context, app string, to []ops.Process) error
 	StopDyno(ctx context.Context, app, dyno string) error
 	RunUpgrade(ctx context.Context, addonID, version string) (message string, err error)
+	DryRun(ctx context.Context, addonID, version string) (message string, err error)
 	CaptureBackup(ctx context.Context, addonID string) (ops.Transfer, error)
 	CreateSchedule(ctx context.Context, addonID string, s ops.Schedule) (ops.Schedule, error)
 	ResetConnections(ctx context.Context, addonID string) error

@@ -30,7 +30,7 @@ func at(step ops.Step) fixture {
 		Method: ops.MethodFollower, Mode: ops.ModeMaintenance, Old: oldDB, OldPlan: "heroku-postgresql:standard-0", From: "15", To: "17",
 		Apps:    []ops.PlanApp{{Ref: orders, Attachments: []ops.PlanAttachment{{ID: "att-1", Name: "DATABASE"}}, ReleasePhase: true, HealthURL: "https://orders.example.com"}},
 		NewName: newDB.Name, NewPlan: "heroku-postgresql:standard-0", NewAlias: "PG17_ABCDE", OldAlias: "PG15_ABCDE", BillingApp: orders,
-		OneOffs: ops.OneOffWait, Cents: 5000, NeedsBackup: true, Forecast: forecast(8e9, 0),
+		OneOffs: ops.OneOffWait, Cents: 5000, NeedsBackup: true, Forecast: forecast(forecastFrom{Bytes: 8e9}),
 	}
 	run := ops.Run{
 		ID: "orders-abcde", App: orders, Database: oldDB, Requester: ops.Actor{ID: "U1"}, CreatedAt: now.Add(-time.Hour),
@@ -145,10 +145,11 @@ func (f *fixture) approved() {
 
 // want is what Next must choose.
 type want struct {
-	kind Kind
-	act  ops.ActKind // for Act
-	step ops.Step    // "" means: unchanged
-	says string      // part of Why, Help, Next or a posted event
+	kind  Kind
+	act   ops.ActKind // for Act
+	step  ops.Step    // "" means: unchanged
+	says  string      // part of Why, Help, Next or a posted event
+	quiet bool        // nothing is posted
 }
 
 // row is one rule: at a step, with one change to a world in which all is well.
@@ -231,6 +232,21 @@ func TestNext(t *testing.T) {
 			f.approved()
 			f.w.Survey.Value.Findings = []ops.Finding{{Check: "H12", Verdict: ops.Block, Evidence: "also attached to billing"}}
 		}, want{kind: Wait, says: "billing"}},
+		{"what passes by itself does not keep the question back", ops.StepGateCutover, func(f *fixture) {
+			f.w.Survey.Value.Findings = []ops.Finding{{Check: "L1", Title: "Long transactions", Verdict: ops.Block, Evidence: "1: pid 7."}}
+		}, want{kind: Again, says: "approver"}},
+		{"what passes by itself holds the yes, and does not void it", ops.StepGateCutover, func(f *fixture) {
+			f.approved()
+			f.w.Survey.Value.Findings = []ops.Finding{{Check: "L1", Title: "Long transactions", Verdict: ops.Block, Evidence: "1: pid 7."}}
+		}, want{kind: Wait, says: "waiting: Long transactions (L1): 1: pid 7"}},
+		{"so does what could not be seen of it", ops.StepGateCutover, func(f *fixture) {
+			f.approved()
+			f.w.Survey.Value.Findings = []ops.Finding{{Check: "L3", Title: "Locks", Verdict: ops.Block, Unknown: true, Evidence: "unknown: no answer"}}
+		}, want{kind: Wait, says: "unknown: no answer"}},
+		{"unknown on a block that stays takes the question back", ops.StepGateCutover, func(f *fixture) {
+			f.approved()
+			f.w.Survey.Value.Findings = []ops.Finding{{Check: "S1", Title: "Prepared transactions", Verdict: ops.Block, Unknown: true, Evidence: "unknown: no answer"}}
+		}, want{kind: Wait, says: "cannot be approved yet"}},
 		{"no goes back", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions[0].Yes = false }, want{kind: Again, step: ops.StepReturnFollower, says: "declined"}},
 		{"a one-off holds the yes", ops.StepGateCutover, func(f *fixture) {
 			f.approved()
@@ -256,6 +272,18 @@ func TestNext(t *testing.T) {
 			f.run.Backup.Done = false
 			f.w.Backup.Value.Value.Succeeded = ops.Known(false)
 		}, want{kind: Again, step: ops.StepReturnFollower, says: "backup failed"}},
+		{"an upgrade that takes twice its forecast is told", ops.StepUpgrade, func(f *fixture) {
+			f.sent(ops.ActUpgrade, ops.StepUpgrade, newDB.ID, ops.OutcomeDone)
+			f.w.Acts[len(f.w.Acts)-1].StartedAt = now.Add(-21 * time.Minute)
+			f.w.New.Upgrade = ops.Known(ops.Wait{Waiting: true, Message: "upgrading"})
+			f.run.Outage.Limit = now.Add(time.Hour)
+		}, want{kind: Wait, says: "twice its forecast of 10 min"}},
+		{"and told once", ops.StepUpgrade, func(f *fixture) {
+			f.sent(ops.ActUpgrade, ops.StepUpgrade, newDB.ID, ops.OutcomeDone)
+			f.w.Acts[len(f.w.Acts)-1].StartedAt = now.Add(-21 * time.Minute)
+			f.w.New.Upgrade = ops.Known(ops.Wait{Waiting: true, Message: "upgrading"})
+			f.run.Outage.Limit, f.run.Outage.Slow = now.Add(time.Hour), now.Add(-time.Second)
+		}, want{kind: Wait, quiet: true, says: "upgrades the follower"}},
 		{"yes, all quiet: fence", ops.StepGateCutover, func(f *fixture) { f.approved() }, want{kind: Again, step: ops.StepFence}},
 
 		// Fence to unfence.
@@ -453,6 +481,9 @@ func play(t *testing.T, tests []row) {
 				if e.Posted() {
 					said += " " + e.Text
 				}
+			}
+			if tt.want.quiet && len(m.Events) > 0 {
+				t.Errorf("posts %+v, want nothing", m.Events)
 			}
 			if !strings.Contains(said, tt.want.says) {
 				t.Errorf("said %q, want it to hold %q", said, tt.want.says)

@@ -27,7 +27,7 @@ func (r *Runner) plan(run ops.Run, f check.Facts) *ops.RunPlan {
 		From: from, FromMinor: d.Version, To: to, BillingApp: f.Addon.Value.App,
 		NewName: newName(run.App.Name, to, suffix), NewPlan: f.NewPlan, Cents: f.Addon.Value.CentsPerMonth,
 		NewAlias: "PG" + to + "_" + strings.ToUpper(suffix),
-		OneOffs:  f.OneOffs, Bytes: d.Bytes, Forecast: forecast(d.Bytes, r.DowntimeLimit),
+		OneOffs:  f.OneOffs, Bytes: d.Bytes, Forecast: r.forecast(run, f),
 	}
 	for _, x := range f.Plans.Value {
 		if x.Name == p.NewPlan {
@@ -35,13 +35,14 @@ func (r *Runner) plan(run ops.Run, f check.Facts) *ops.RunPlan {
 		}
 	}
 	p.NeedsBackup, p.BackupWhy = check.NeedsBackup(d)
+	p.Schema = f.SQL.Value.SchemaHash.Value
 	p.OldAlias = spareName(f.OnDatabase.Value, p.BillingApp, "PG"+from+"_"+strings.ToUpper(suffix))
 	own := check.AppFacts{Ref: run.App, App: f.App, Formation: f.Formation}
 	for _, x := range append([]check.AppFacts{own}, f.Others...) {
 		p.Apps = append(p.Apps, planApp(x, f.OnDatabase.Value))
 	}
 	p.Reach = reach(f.OnDatabase.Value, run.Database, p.BillingApp)
-	p.Inside, p.InsideWhy = insideWhy(f.Inside)
+	p.SQL, p.SQLWhy = insideWhy(f.Server)
 	p.Schedules = f.Schedules.Value
 	p.Fates = fates(*p, f)
 	return p

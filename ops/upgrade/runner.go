@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops"
+	"github.com/pgupgrade/pgupgrade/ops/check"
 )
 
 // Rows is what the procedure needs of the store.
@@ -56,6 +57,12 @@ type Runner struct {
 	Soak          time.Duration // how long both databases are watched
 	DowntimeLimit time.Duration // 0: twice the forecast, at least 30 min
 	OwnDatabase   ops.Endpoint  // where the bot's own rows are; zero for a file
+	Deadlines     []check.Deadline
+
+	// Inside looks inside databases; nil when there is no SQL.
+	Inside Inspector
+	// Memory is what earlier runs and trials left; nil when there is none.
+	Memory Memory
 
 	// Sleep waits inside a tick during the cutover, where waits are too short
 	// for the carrier. Nil leaves every wait to the carrier.

@@ -208,7 +208,7 @@ type usage struct {
 // use looks by SQL where it can: who else is connected, and what was written
 // since the last sample. Without it Heroku's row of connections is all there is.
 func (t *turn) use(d DatabaseFacts) usage {
-	if a := d.SQL.Activity; t.run.Plan.Inside && a.Known {
+	if a := d.SQL.Activity; t.run.Plan.SQL && a.Known {
 		t.keepReading(ops.ReadingUse, a.Value)
 		foreign := len(a.Value.Foreign())
 		if !t.w.Kept.Use.Known {

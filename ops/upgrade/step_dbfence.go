@@ -52,11 +52,11 @@ func (t *turn) readOnly(x fencing) bool {
 	if *x.fence == nil {
 		v := now.Value
 		*x.fence = &v
-		t.run.Inside.FencedAt = t.now
+		t.run.SQL.FencedAt = t.now
 		t.move.Kind = Again
 		return false
 	}
-	return t.endSessions(x, t.run.Inside.FencedAt)
+	return t.endSessions(x, t.run.SQL.FencedAt)
 }
 
 // endSessions ends the sessions of the bot's credential, and those of all others
@@ -88,7 +88,7 @@ const leftWord = "left to Heroku"
 // blindInside waits for a database that cannot be reached by SQL, and gives up
 // after a minute.
 func (t *turn) blindInside(db ops.Ref, why string, abort func(string, ...any)) {
-	if since := latest(t.run.StepSince, t.run.Inside.FencedAt); t.now.Sub(since) > insideFor {
+	if since := latest(t.run.StepSince, t.run.SQL.FencedAt); t.now.Sub(since) > insideFor {
 		abort("`%s` cannot be reached by SQL (%s)", db.Name, why)
 		return
 	}
@@ -99,7 +99,7 @@ func (t *turn) blindInside(db ops.Ref, why string, abort func(string, ...any)) {
 // samples at least two seconds apart in which nothing moved, with no session
 // left that is older than the fence. It reports true once that was seen.
 func (t *turn) still(x fencing) bool {
-	in, now := &t.run.Inside, t.w.Old.SQL.Activity
+	in, now := &t.run.SQL, t.w.Old.SQL.Activity
 	if !now.Known {
 		t.blindInside(x.db, now.Why, x.abort)
 		return false
@@ -140,7 +140,7 @@ func (t *turn) still(x fencing) bool {
 
 func (t *turn) sampleAgain(a ops.Activity, next string) {
 	t.keepReading(ops.ReadingSample, a)
-	t.run.Inside.Sampled = t.now
+	t.run.SQL.Sampled = t.now
 	t.wait(ops.MinGap+100*time.Millisecond, "%s", next)
 }
 

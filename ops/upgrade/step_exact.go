@@ -24,8 +24,8 @@ const (
 // stop or to wait for; then the proof begins anew.
 func catchUpExact(t *turn) {
 	if changes, unreadable := foreign(t.run, t.w); unreadable == "" && oneOffsOnly(t.run, t.w, changes) {
-		t.run.Exact, t.run.Inside.Reached = ops.Exact{}, 0
-		t.run.Inside.StillAt, t.run.Inside.Sampled, t.run.Inside.FencedAt = time.Time{}, time.Time{}, t.now
+		t.run.Exact, t.run.SQL.Reached = ops.Exact{}, 0
+		t.run.SQL.StillAt, t.run.SQL.Sampled, t.run.SQL.FencedAt = time.Time{}, time.Time{}, t.now
 		t.say(ops.EventWarning, "Behind the fence, %s. No upgrade begins before it has ended; it has %s.", strings.Join(changes, "; "), ops.FormatDuration(OneOffWait))
 		t.to(ops.StepFence, "%s", strings.Join(changes, "; "))
 		return
@@ -47,11 +47,11 @@ func catchUpExact(t *turn) {
 		return
 	}
 	if behind != 0 {
-		t.run.Exact, t.run.Inside.Reached = ops.Exact{}, 0
+		t.run.Exact, t.run.SQL.Reached = ops.Exact{}, 0
 		t.wait(t.poll(waited), "Waiting for lag zero; %d commits behind.", behind)
 		return
 	}
-	if t.run.Inside.On && !t.run.Inside.Counted {
+	if t.run.SQL.On && !t.run.SQL.Counted {
 		t.byPosition(waited)
 		return
 	}
@@ -60,7 +60,7 @@ func catchUpExact(t *turn) {
 
 // byPosition: the follower has replayed the leader's log to its end, twice.
 func (t *turn) byPosition(waited time.Duration) {
-	in, leader, follower := &t.run.Inside, t.w.Old.SQL.Position, t.w.New.SQL.Position
+	in, leader, follower := &t.run.SQL, t.w.Old.SQL.Position, t.w.New.SQL.Position
 	if !leader.Known || !follower.Known {
 		if why := firstWhy(leader.Why, follower.Why); waited > 15*time.Second {
 			in.Counted = true

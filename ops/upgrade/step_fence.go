@@ -12,7 +12,7 @@ import (
 // fence: maintenance on for every app, then every process type to zero, then
 // no dyno at all.
 func fence(t *turn) {
-	in := &t.run.Inside
+	in := &t.run.SQL
 	if in.StillAt.IsZero() && !t.shut(t.run.Baseline, t.back) {
 		return
 	}

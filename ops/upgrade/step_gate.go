@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,14 +28,18 @@ func gateCutover(t *turn) {
 		t.blind("the checks before the cutover", "no plan could be made")
 		return
 	}
-	if blocks := ops.With(fresh.Findings, ops.Block); len(blocks) > 0 {
+	// What passes by itself neither blocks the question nor voids its answer: a
+	// given yes waits for it.
+	stays, passing := check.Split(fresh.Findings)
+	if blocks := ops.With(stays, ops.Block); len(blocks) > 0 {
 		t.blocked(blocks)
 		return
 	}
-	t.run.Findings = fresh.Findings
 	t.run.Plan.Apps = fresh.Plan.Apps
-	digest := t.run.Plan.Digest(t.run.Follower.ID, fresh.Findings)
+	digest := t.run.Plan.Digest(t.run.Follower.ID, stays)
 	if t.run.Asked == nil || t.run.Asked.Digest != digest {
+		t.run.Findings = append(stays, asWarnings(passing)...)
+		t.run.Plan.Forecast = fresh.Plan.Forecast // what is approved is what is shown with this question
 		again := ""
 		if t.run.Asked != nil {
 			again = "The checks or the attachments have changed, so an earlier approval no longer counts. "
@@ -52,7 +57,11 @@ func gateCutover(t *turn) {
 	case !d.Yes:
 		t.back("the cutover was declined by %s", d.Actor.Mention())
 	default:
-		if why := t.unready(behind, d); why != "" {
+		why := t.unready(behind, d)
+		if why == "" && len(passing) > 0 {
+			why = waitingFor(passing)
+		}
+		if why != "" {
 			t.hold(why)
 			return
 		}
@@ -91,6 +100,24 @@ func (t *turn) hold(why string) {
 	t.wait(2*time.Second, "Approved; waiting: %s.", why)
 }
 
+// asWarnings are findings that are not decided on: they will have passed.
+func asWarnings(passing []ops.Finding) []ops.Finding {
+	out := slices.Clone(passing)
+	for i := range out {
+		out[i].Verdict = ops.Warn
+	}
+	return out
+}
+
+// waitingFor names what a given yes waits for.
+func waitingFor(passing []ops.Finding) string {
+	var out []string
+	for _, f := range passing {
+		out = append(out, fmt.Sprintf("%s (%s): %s", f.Title, f.Check, strings.TrimSuffix(f.Evidence, ".")))
+	}
+	return strings.Join(out, "; ")
+}
+
 // unready says what must pass before the fence, or "".
 func (t *turn) unready(behind int, d ops.Decision) string {
 	for _, app := range t.run.Plan.Apps {
@@ -105,7 +132,7 @@ func (t *turn) unready(behind int, d ops.Decision) string {
 			return why + " on " + app.Name
 		}
 	}
-	if t.run.Plan.Inside {
+	if t.run.Plan.SQL {
 		if ok, why := insideWhy(t.w.Old.SQL.Server); !ok {
 			return fmt.Sprintf("`%s` cannot be reached by SQL just now (%s), and without it its writers cannot be stopped", t.run.Database.Name, why)
 		}
@@ -141,8 +168,8 @@ func (t *turn) beginFence(d ops.Decision) {
 		undo = append(undo, undoCommands(b.Apps[len(b.Apps)-1])...)
 	}
 	t.run.Baseline = b
-	t.run.Inside = ops.Inside{On: t.run.Plan.Inside, Why: t.run.Plan.InsideWhy}
-	if t.run.Inside.On {
+	t.run.SQL = ops.SQLWork{On: t.run.Plan.SQL, Why: t.run.Plan.SQLWhy}
+	if t.run.SQL.On {
 		undo = append([]string{clearByHand(oldPlace(t.run), t.w.database(t.run, t.run.Database.ID))}, undo...)
 	}
 	t.run.Outage.From = t.now

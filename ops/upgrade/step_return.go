@@ -9,7 +9,7 @@ import (
 
 // returnUnfence restores formation and maintenance, on the old database.
 func returnUnfence(t *turn) {
-	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.Inside.Before) || !t.restored() {
+	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.SQL.Before) || !t.restored() {
 		return
 	}
 	t.run.Outage.Until = t.now

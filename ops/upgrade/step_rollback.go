@@ -59,7 +59,7 @@ func rollbackFence(t *turn) {
 		t.recordRollback()
 		return
 	}
-	in := &t.run.Inside
+	in := &t.run.SQL
 	if in.NewFence == nil && !t.shut(rb.Baseline, t.stay) {
 		return
 	}
@@ -149,7 +149,7 @@ func rollbackMeter(t *turn) {
 // meter reads what was written since the switch. Nothing: the run goes back
 // without asking again, since nothing is lost. Otherwise it asks, with the list.
 func (t *turn) meter() {
-	rb, in := t.run.Rollback, &t.run.Inside
+	rb, in := t.run.Rollback, &t.run.SQL
 	rb.Meter = meterUnknown
 	question := "Go back without knowing what is lost?"
 	list := ""
@@ -179,7 +179,7 @@ func (t *turn) meter() {
 
 // lossWords is what is known although nothing can be counted.
 func lossWords(run ops.Run) string {
-	if run.Inside.Loss != nil {
+	if run.SQL.Loss != nil {
 		return fmt.Sprintf("It stays readable in `%s`, which is kept.", run.Follower.Name)
 	}
 	if run.Rollback.Fenced {
@@ -200,7 +200,7 @@ func rollbackAttach(t *turn) {
 		t.rollbackStuck("the old database `%s` is not there any more", t.run.Database.Name)
 		return
 	}
-	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.Inside.Before) || !t.attachOld() {
+	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.SQL.Before) || !t.attachOld() {
 		return
 	}
 	for _, app := range t.run.Plan.Apps {
@@ -225,7 +225,7 @@ func (t *turn) rollbackStuck(format string, args ...any) {
 
 // rollbackUnfence lets the app back in, on the old database.
 func rollbackUnfence(t *turn) {
-	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.Inside.Before) || !t.restored() {
+	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.SQL.Before) || !t.restored() {
 		return
 	}
 	t.open()
@@ -255,7 +255,7 @@ func (t *turn) stay(format string, args ...any) {
 // could not end, the fence stays and people are called again.
 func rollbackLift(t *turn) {
 	rb, why := t.run.Rollback, note(t.run)
-	if !t.cleared(t.run.Follower, t.w.New.SQL, t.run.Inside.NewBefore) {
+	if !t.cleared(t.run.Follower, t.w.New.SQL, t.run.SQL.NewBefore) {
 		return
 	}
 	if rb.Fenced {
@@ -283,7 +283,7 @@ func note(run ops.Run) string {
 
 func (t *turn) lifted(why string) {
 	t.run.Rollback.Lifted = t.now
-	t.run.Inside.NewBefore, t.run.Inside.NewFence = nil, nil
+	t.run.SQL.NewBefore, t.run.SQL.NewFence = nil, nil
 	t.to(t.run.Rollback.Origin, "%s", why)
 }
 

@@ -22,7 +22,7 @@ func (t *turn) unswitch(told, why string) {
 		t.back("%s", why)
 		return
 	}
-	in := &t.run.Inside
+	in := &t.run.SQL
 	proof := unwritten(t.run, t.w)
 	switch {
 	case proof.unwritten:
@@ -69,10 +69,10 @@ func unwritten(run ops.Run, w World) proof {
 		return proof{unwritten: true}
 	}
 	ran := "the release command of " + strings.Join(commands, ", ") + " may have written to the new database"
-	if !run.Inside.On || run.Inside.BaseAt.IsZero() {
+	if !run.SQL.On || run.SQL.BaseAt.IsZero() {
 		return proof{why: ran}
 	}
-	if run.Inside.MeasureAt.IsZero() {
+	if run.SQL.MeasureAt.IsZero() {
 		return proof{measure: true, why: ran}
 	}
 	loss := ops.Measure(w.Kept.Base, w.New.SQL.Reading)
@@ -85,7 +85,7 @@ func unwritten(run ops.Run, w World) proof {
 func returnAttach(t *turn) {
 	// Before the names: a release command runs at each, and would fail on a
 	// database that is read-only.
-	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.Inside.Before) || !t.attachOld() {
+	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.SQL.Before) || !t.attachOld() {
 		return
 	}
 	for _, app := range t.run.Plan.Apps {

@@ -51,11 +51,21 @@ func upgradeRun(t *turn) {
 			t.back("Heroku ended the upgrade, but the new database runs %s", info.Value.Version)
 			return
 		}
+		t.slow(since)
 		t.wait(t.poll(since), "Heroku upgrades the follower to %s.", t.run.Plan.To)
 	case since > time.Minute+15*time.Second:
 		t.back("whether the upgrade began cannot be seen, and it is never sent twice")
 	default:
 		t.wait(t.poll(since), "Looking whether the upgrade began.")
+	}
+}
+
+// slow tells people once when the upgrade takes twice its forecast.
+func (t *turn) slow(since time.Duration) {
+	if expected := t.run.Plan.Forecast.Upgrade; expected > 0 && since > 2*expected && t.run.Outage.Slow.IsZero() {
+		t.run.Outage.Slow = t.now
+		t.say(ops.EventWarning, "The upgrade has taken twice its forecast of %s; it may have stalled. `%s` was not changed: `/pgupgrade cancel %s` returns now. At %s I go back by myself.",
+			ops.FormatDuration(expected), t.run.Database.Name, t.run.App.Name, t.run.Outage.Limit.UTC().Format("15:04 UTC"))
 	}
 }
 

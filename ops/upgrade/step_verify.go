@@ -17,7 +17,7 @@ const analyzeFor = time.Minute
 // have statistics, its rows are those of the old one, and nobody wrote to the
 // old one meanwhile. Then it keeps the reading that losses are counted from.
 func (t *turn) provenInside() bool {
-	in, sql := &t.run.Inside, t.w.New.SQL
+	in, sql := &t.run.SQL, t.w.New.SQL
 	if !in.On {
 		return true
 	}
@@ -41,7 +41,7 @@ func (t *turn) provenInside() bool {
 // inherited clears the fence's setting, which a follower has from its leader and
 // pg_upgrade keeps.
 func (t *turn) inherited(now ops.DBFence) bool {
-	in := &t.run.Inside
+	in := &t.run.SQL
 	if now.Same(*in.Before) {
 		t.seen(ops.ActClearDB, t.run.Follower.ID)
 		if in.NewCleared.IsZero() {
@@ -55,7 +55,7 @@ func (t *turn) inherited(now ops.DBFence) bool {
 
 // trialWrite writes on a table of the bot's own, in a transaction that is rolled back.
 func (t *turn) trialWrite() bool {
-	in := &t.run.Inside
+	in := &t.run.SQL
 	if in.Proven != "" {
 		return true
 	}
@@ -75,7 +75,7 @@ func (t *turn) trialWrite() bool {
 // statistics makes the planner's statistics, the busiest tables first. What is
 // left after a minute is made once the app is open.
 func (t *turn) statistics() bool {
-	in := &t.run.Inside
+	in := &t.run.SQL
 	last, ok := t.w.last(ops.ActAnalyze, t.run.Step, t.run.Follower.ID)
 	if ok {
 		in.Analyzed = cmp.Or(last.Detail, "statistics are made later")
@@ -96,7 +96,7 @@ const allWord = "all "
 
 // compared keeps the comparison of rows, made while both databases are fenced.
 func (t *turn) compared() bool {
-	in := &t.run.Inside
+	in := &t.run.SQL
 	if !in.ComparedAt.IsZero() {
 		return true
 	}

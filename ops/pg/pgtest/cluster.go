@@ -227,7 +227,7 @@ func (c *Cluster) start(t testing.TB) {
 	t.Helper()
 	server := command(c.who, filepath.Join(c.bin, "postgres"), "-D", c.data(), "-p", strconv.Itoa(c.Port), "-h", "127.0.0.1", "-k", "",
 		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off", "-c", "max_prepared_transactions=5",
-		"-c", "hot_standby=on", "-c", "wal_level=replica", "-c", "jit=off")
+		"-c", "hot_standby=on", "-c", "wal_level=logical", "-c", "jit=off")
 	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)

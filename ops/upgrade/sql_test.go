@@ -40,7 +40,7 @@ var (
 // everything done that the step before it did.
 func (f *fixture) inside() {
 	before, fence := open, readOnly
-	f.run.Plan.Inside = true
+	f.run.Plan.SQL = true
 	f.run.Plan.OldAlias, f.run.Plan.NewAlias = "PG15_ABCDE", "PG17_ABCDE"
 	f.w.Old.SQL = SQLFacts{Server: ops.Known(ops.Server{Owner: true, Major: 15}), Fence: ops.Known(readOnly), Activity: ops.Known(activity(0)),
 		Position: ops.Known(ops.Position{System: "s1", End: 500})}
@@ -50,18 +50,18 @@ func (f *fixture) inside() {
 	switch {
 	case f.run.Step == ops.StepFence:
 		f.fenced()
-		f.run.Inside = ops.Inside{On: true, Before: &before, Fence: &fence, FencedAt: now.Add(-10 * time.Second), Sampled: now.Add(-3 * time.Second)}
+		f.run.SQL = ops.SQLWork{On: true, Before: &before, Fence: &fence, FencedAt: now.Add(-10 * time.Second), Sampled: now.Add(-3 * time.Second)}
 		f.sent(ops.ActEndSessions, ops.StepFence, oldDB.ID, ops.OutcomeDone)
 	case f.run.Step.Cutover():
-		f.run.Inside = ops.Inside{On: true, Before: &before, Fence: &fence, FencedAt: now.Add(-time.Minute), StillAt: now.Add(-time.Minute)}
+		f.run.SQL = ops.SQLWork{On: true, Before: &before, Fence: &fence, FencedAt: now.Add(-time.Minute), StillAt: now.Add(-time.Minute)}
 	}
 	switch f.run.Step {
 	case ops.StepVerifyNew:
-		f.run.Inside.Proven, f.run.Inside.ComparedAt = "wrote", now
+		f.run.SQL.Proven, f.run.SQL.ComparedAt = "wrote", now
 		f.sent(ops.ActAnalyze, ops.StepVerifyNew, newDB.ID, ops.OutcomeDone)
 		f.w.Acts[len(f.w.Acts)-1].Detail = "all tables have statistics"
 	case ops.StepPromote:
-		f.run.Inside.BaseAt = now.Add(-time.Minute)
+		f.run.SQL.BaseAt = now.Add(-time.Minute)
 	}
 }
 
@@ -92,43 +92,43 @@ func TestInside(t *testing.T) {
 		{"in reach: the fence begins, and the undo lifts both fences", ops.StepGateCutover, with(func(f *fixture) { f.approved() }), want{kind: Again, step: ops.StepFence, says: "RESET default_transaction_read_only"}},
 
 		// The fence.
-		{"what was set is recorded first", ops.StepFence, with(func(f *fixture) { f.run.Inside = ops.Inside{On: true}; f.w.Old.SQL.Fence = ops.Known(open) }), want{kind: Again}},
+		{"what was set is recorded first", ops.StepFence, with(func(f *fixture) { f.run.SQL = ops.SQLWork{On: true}; f.w.Old.SQL.Fence = ops.Known(open) }), want{kind: Again}},
 		{"then the database is made read-only", ops.StepFence, with(func(f *fixture) {
-			f.run.Inside.Fence, f.run.Inside.Sampled = nil, time.Time{}
+			f.run.SQL.Fence, f.run.SQL.Sampled = nil, time.Time{}
 			f.w.Old.SQL.Fence = ops.Known(open)
 		}), want{kind: Act, act: ops.ActFenceDB}},
 		{"not before the dynos are gone", ops.StepFence, with(func(f *fixture) {
-			f.run.Inside = ops.Inside{On: true}
+			f.run.SQL = ops.SQLWork{On: true}
 			f.app(func(a *AppFacts) { a.Dynos = ops.Known([]ops.Dyno{{Name: "web.1", Type: "web"}}) })
 		}), want{kind: Wait, says: "web.1"}},
 		{"then sessions are ended", ops.StepFence, with(func(f *fixture) { f.w.Acts = f.w.Acts[:len(f.w.Acts)-1] }), want{kind: Act, act: ops.ActEndSessions}},
 		{"those of other credentials by Heroku", ops.StepFence, with(func(f *fixture) {
 			f.w.Acts[len(f.w.Acts)-1].Detail = "1 ended; 2 sessions of analyst left to Heroku"
 		}), want{kind: Act, act: ops.ActReset}},
-		{"then a first sample", ops.StepFence, with(func(f *fixture) { f.run.Inside.Sampled = time.Time{} }), want{kind: Wait, says: "nobody writes"}},
+		{"then a first sample", ops.StepFence, with(func(f *fixture) { f.run.SQL.Sampled = time.Time{} }), want{kind: Wait, says: "nobody writes"}},
 		{"two samples in which nothing moved", ops.StepFence, with(nil), want{kind: Again, step: ops.StepCatchUpExact, says: "nothing moved"}},
 		{"too close together prove nothing", ops.StepFence, with(func(f *fixture) { f.w.Kept.Sample = ops.Known(activity(time.Second)) }), want{kind: Wait}},
 		{"somebody writes by asking for it: watched on", ops.StepFence, old(func(s *SQLFacts) { s.Activity = ops.Known(activity(0, wrote)) }), want{kind: Wait, says: "public.orders: 3 inserted"}},
 		{"and goes on: back", ops.StepFence, with(func(f *fixture) {
-			f.run.Inside.FencedAt = now.Add(-2 * time.Minute)
+			f.run.SQL.FencedAt = now.Add(-2 * time.Minute)
 			f.w.Old.SQL.Activity = ops.Known(activity(0, wrote))
 		}), want{kind: Again, step: ops.StepReturnUnfence, says: "public.orders: 3 inserted"}},
 		{"a session of unknown age is unknown, not idle", ops.StepFence, with(func(f *fixture) {
-			f.run.Inside.Fence.PIDs = []int32{7}
+			f.run.SQL.Fence.PIDs = []int32{7}
 			f.w.Old.SQL.Activity = ops.Known(activity(0, func(a *ops.Activity) { a.Sessions = []ops.Session{{PID: 7, Role: "analyst"}} }))
 			f.w.Acts[len(f.w.Acts)-1].StartedAt = now.Add(-30 * time.Second)
-			f.run.Inside.FencedAt = now.Add(-40 * time.Second)
+			f.run.SQL.FencedAt = now.Add(-40 * time.Second)
 		}), want{kind: Act, act: ops.ActEndSessions}},
 		{"out of reach is waited for", ops.StepFence, with(unreached), want{kind: Wait, says: "by SQL"}},
 		{"and given up after a minute", ops.StepFence, with(func(f *fixture) {
 			unreached(f)
-			f.run.StepSince, f.run.Inside.FencedAt = now.Add(-3*time.Minute), now.Add(-2*time.Minute)
+			f.run.StepSince, f.run.SQL.FencedAt = now.Add(-3*time.Minute), now.Add(-2*time.Minute)
 		}), want{kind: Again, step: ops.StepReturnUnfence, says: "cannot be reached by SQL"}},
 
 		// Catching up.
 		{"the leader's position, a first time", ops.StepCatchUpExact, with(nil), want{kind: Wait, says: "making sure"}},
-		{"a second time", ops.StepCatchUpExact, with(func(f *fixture) { f.run.Inside.Reached = 1 }), want{kind: Again, step: ops.StepUpgrade, says: "in two reads"}},
-		{"not reached begins anew", ops.StepCatchUpExact, with(func(f *fixture) { f.run.Inside.Reached = 1; f.w.New.SQL.Position.Value.Replayed = 400 }), want{kind: Wait, says: "to go"}},
+		{"a second time", ops.StepCatchUpExact, with(func(f *fixture) { f.run.SQL.Reached = 1 }), want{kind: Again, step: ops.StepUpgrade, says: "in two reads"}},
+		{"not reached begins anew", ops.StepCatchUpExact, with(func(f *fixture) { f.run.SQL.Reached = 1; f.w.New.SQL.Position.Value.Replayed = 400 }), want{kind: Wait, says: "to go"}},
 		{"replay held back goes back at the limit", ops.StepCatchUpExact, with(func(f *fixture) {
 			f.w.New.SQL.Position.Value.Replayed = 400
 			f.run.StepSince = now.Add(-6 * time.Minute)
@@ -149,9 +149,9 @@ func TestInside(t *testing.T) {
 
 		// The new database.
 		{"the inherited fence is cleared", ops.StepVerifyNew, with(func(f *fixture) { f.w.New.SQL.Fence = ops.Known(readOnly) }), want{kind: Act, act: ops.ActClearDB}},
-		{"a trial write", ops.StepVerifyNew, with(func(f *fixture) { f.run.Inside.Proven = "" }), want{kind: Act, act: ops.ActProve}},
+		{"a trial write", ops.StepVerifyNew, with(func(f *fixture) { f.run.SQL.Proven = "" }), want{kind: Act, act: ops.ActProve}},
 		{"a trial write that failed goes back", ops.StepVerifyNew, with(func(f *fixture) {
-			f.run.Inside.Proven = ""
+			f.run.SQL.Proven = ""
 			f.sent(ops.ActProve, ops.StepVerifyNew, newDB.ID, ops.OutcomeRefused)
 		}), want{kind: Again, step: ops.StepReturnUnfence, says: "said no"}},
 		{"statistics", ops.StepVerifyNew, with(func(f *fixture) { f.w.Acts = f.w.Acts[:len(f.w.Acts)-1] }), want{kind: Act, act: ops.ActAnalyze}},
@@ -161,7 +161,7 @@ func TestInside(t *testing.T) {
 			f.run.StepSince = now.Add(-2 * time.Minute)
 		}), want{kind: Again, step: ops.StepPromote, says: "3 tables wait"}},
 		{"rows that differ go back", ops.StepVerifyNew, with(func(f *fixture) {
-			f.run.Inside.ComparedAt = time.Time{}
+			f.run.SQL.ComparedAt = time.Time{}
 			f.w.Compared = ops.Known([]ops.RowsCompared{{Table: "public.orders", Whole: true, Differs: "has 3 rows less"}})
 		}), want{kind: Again, step: ops.StepReturnUnfence, says: "public.orders has 3 rows less"}},
 		{"counts that a session may keep are waited for", ops.StepVerifyNew, old(func(s *SQLFacts) {
@@ -174,15 +174,15 @@ func TestInside(t *testing.T) {
 
 		// The switch that cannot go on.
 		{"a failed release is measured", ops.StepPromote, with(failedRelease), want{kind: Again}},
-		{"nothing was written: back by itself", ops.StepPromote, with(func(f *fixture) { failedRelease(f); f.run.Inside.MeasureAt = now.Add(-time.Second) }), want{kind: Again, step: ops.StepReturnAttach, says: "nothing was written"}},
+		{"nothing was written: back by itself", ops.StepPromote, with(func(f *fixture) { failedRelease(f); f.run.SQL.MeasureAt = now.Add(-time.Second) }), want{kind: Again, step: ops.StepReturnAttach, says: "nothing was written"}},
 		{"something was: people decide, and read what", ops.StepPromote, with(func(f *fixture) {
 			failedRelease(f)
-			f.run.Inside.MeasureAt = now.Add(-time.Second)
+			f.run.SQL.MeasureAt = now.Add(-time.Second)
 			f.w.New.SQL.Reading = ops.Known(reading(wrote))
 		}), want{kind: Again, says: "3 inserted in 1 table"}},
 		{"unknown is waited for, then people decide", ops.StepPromote, with(func(f *fixture) {
 			failedRelease(f)
-			f.run.Inside.MeasureAt = now.Add(-time.Second)
+			f.run.SQL.MeasureAt = now.Add(-time.Second)
 			f.w.New.SQL.Reading = ops.Unknown[ops.Reading]("refused")
 		}), want{kind: Wait, says: "counting what was written"}},
 		{"the old one is made writable before its release commands run", ops.StepReturnAttach, with(func(f *fixture) { failedRelease(f); f.run.Returning = true }), want{kind: Act, act: ops.ActClearDB}},
