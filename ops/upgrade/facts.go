@@ -49,8 +49,9 @@ func (r *Runner) facts(ctx context.Context, run ops.Run) (check.Facts, error) {
 	r.appFacts(ctx, &wg, run.App, &own, f.Cutover)
 	on, err := h.AddonAttachments(ctx, db)
 	f.OnDatabase = ops.FactOf(on, err)
+	old := reach(on, run.Database, f.Billing)
 	fact(&wg, &f.Server, func() (ops.Server, error) {
-		d, err := r.open(ctx, reach(on, run.Database, f.Billing))
+		d, err := r.open(ctx, old)
 		if err != nil {
 			return ops.Server{}, err
 		}
@@ -63,7 +64,7 @@ func (r *Runner) facts(ctx context.Context, run ops.Run) (check.Facts, error) {
 	for i := range f.Others {
 		r.appFacts(ctx, &wg, f.Others[i].Ref, &f.Others[i], f.Cutover)
 	}
-	r.more(ctx, &wg, run, &f)
+	r.more(ctx, &wg, run, old, &f)
 	wg.Wait()
 	f.App, f.OnApp, f.Hosts, f.Formation = own.App, own.OnApp, own.Hosts, own.Formation
 	f.Dynos, f.Releases, f.Builds, f.Features = own.Dynos, own.Releases, own.Builds, own.Features

@@ -9,15 +9,6 @@ import (
 	"github.com/pgupgrade/pgupgrade/ops/check"
 )
 
-// Inspector looks inside databases by SQL, and changes nothing there.
-type Inspector interface {
-	// Inside looks inside the database of an add-on; with late only at what may
-	// change within a minute. Its error says that it could not be reached.
-	Inside(ctx context.Context, addonID string, late bool) (ops.Inside, error)
-	// Holding looks on a follower for what holds its replay back.
-	Holding(ctx context.Context, addonID string) (ops.Inside, error)
-}
-
 // Memory is what earlier runs and trials of an app left.
 type Memory interface {
 	// Trial returns the newest dry run of an app's database; the zero DryRun
@@ -28,16 +19,20 @@ type Memory interface {
 }
 
 // more reads what the checks need beyond the app and its database at Heroku.
-func (r *Runner) more(ctx context.Context, wg *sync.WaitGroup, run ops.Run, f *check.Facts) {
+func (r *Runner) more(ctx context.Context, wg *sync.WaitGroup, run ops.Run, old ops.Place, f *check.Facts) {
 	h, app, db := r.Heroku, run.App.ID, run.Database.ID
 	f.Deadlines = r.Deadlines
 	if r.Memory != nil {
 		fact(wg, &f.DryRun, func() (ops.DryRun, error) { return r.Memory.Trial(ctx, app, db) })
 		fact(wg, &f.Past, func() ([]ops.Run, error) { return r.Memory.Past(ctx, app) })
 	}
-	if r.Inside != nil {
-		fact(wg, &f.SQL, func() (ops.Inside, error) { return r.Inside.Inside(ctx, db, f.Cutover) })
-	}
+	fact(wg, &f.SQL, func() (ops.Inside, error) {
+		d, err := r.open(ctx, old)
+		if err != nil {
+			return ops.Inside{}, err
+		}
+		return d.Inside(ctx, f.Cutover)
+	})
 	if !f.Cutover {
 		fact(wg, &f.Account, func() (ops.Account, error) { return h.Account(ctx) })
 		fact(wg, &f.AppAddons, func() ([]ops.Addon, error) { return h.AppAddons(ctx, app) })
@@ -47,14 +42,16 @@ func (r *Runner) more(ctx context.Context, wg *sync.WaitGroup, run ops.Run, f *c
 	if run.Plan != nil && run.Plan.Schema != "" {
 		f.SQLBefore = ops.Known(ops.Inside{SchemaHash: ops.Known(run.Plan.Schema)})
 	}
-	if r.Inside != nil {
-		fact(wg, &f.SQLFollower, func() (ops.Inside, error) {
-			if run.Follower.ID == "" {
-				return ops.Inside{}, errors.New("there is no follower yet")
-			}
-			return r.Inside.Holding(ctx, run.Follower.ID)
-		})
-	}
+	fact(wg, &f.SQLFollower, func() (ops.Inside, error) {
+		if run.Follower.ID == "" {
+			return ops.Inside{}, errors.New("there is no follower yet")
+		}
+		d, err := r.open(ctx, newPlace(run))
+		if err != nil {
+			return ops.Inside{}, err
+		}
+		return d.Holding(ctx)
+	})
 }
 
 // forecast says how long the parts will take, from all that is known here.

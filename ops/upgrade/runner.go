@@ -59,8 +59,6 @@ type Runner struct {
 	OwnDatabase   ops.Endpoint  // where the bot's own rows are; zero for a file
 	Deadlines     []check.Deadline
 
-	// Inside looks inside databases; nil when there is no SQL.
-	Inside Inspector
 	// Memory is what earlier runs and trials left; nil when there is none.
 	Memory Memory
 

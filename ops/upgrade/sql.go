@@ -19,6 +19,11 @@ type Database interface {
 	Objects(ctx context.Context) (map[string]int64, error)
 	SequencesBehind(ctx context.Context) ([]ops.SequenceBehind, error)
 	Busiest(ctx context.Context, most int) ([]string, error)
+	// Inside looks at what the checks want to know; with late only at what may
+	// change within a minute.
+	Inside(ctx context.Context, late bool) (ops.Inside, error)
+	// Holding looks on a follower for what holds its replay back.
+	Holding(ctx context.Context) (ops.Inside, error)
 
 	// Fence and Clear do nothing, with ops.ErrStale, when somebody else changed
 	// the setting meanwhile. All acts are safe to make twice.
