@@ -77,7 +77,7 @@ func (t *turn) wait(in time.Duration, next string, args ...any) {
 func (t *turn) blind(what, why string) {
 	in := pollOutside(t.now.Sub(t.run.StepSince), time.Minute)
 	if t.run.Step.Cutover() {
-		in = t.poll(0)
+		in = t.poll(t.now.Sub(t.run.StepSince))
 	}
 	t.wait(in, "Looking again: could not read %s (%s).", what, why)
 }

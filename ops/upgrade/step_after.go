@@ -303,7 +303,7 @@ func destroy(t *turn) {
 			t.help("Heroku has not destroyed `%s` within %s. `heroku addons:info %s` shows it; `/pgupgrade retry %s` looks again.", t.run.Retired().Name, ops.FormatDuration(DestroyWait), t.run.Retired().Name, t.run.App.Name)
 			return
 		}
-		t.wait(pollOutside(t.now.Sub(t.run.StepSince), time.Minute), "Heroku destroys `%s`.", t.run.Retired().Name)
+		t.wait(pollOutside(t.now.Sub(t.run.StepSince), 5*time.Minute), "Heroku destroys `%s`.", t.run.Retired().Name)
 		return
 	}
 	if !old.Attachments.Known {

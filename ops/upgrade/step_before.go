@@ -17,6 +17,10 @@ func survey(t *turn) {
 		return
 	}
 	s := t.w.Survey.Value
+	if why, ok := unseen(s.Findings); ok && t.now.Sub(t.run.StepSince) < surveyAgain {
+		t.blind("the app", why)
+		return
+	}
 	t.run.Plan, t.run.Findings = s.Plan, s.Findings
 	t.say(ops.EventSurvey, "Looked at `%s` and `%s`.", t.run.App.Name, t.run.Database.Name)
 	if blocks := ops.With(s.Findings, ops.Block); len(blocks) > 0 || s.Plan == nil {
@@ -24,6 +28,21 @@ func survey(t *turn) {
 		return
 	}
 	t.to(ops.StepGateCreate, "nothing blocks")
+}
+
+// surveyAgain is how long what could not be read is looked at again before it
+// counts as a reason not to start.
+const surveyAgain = 15 * time.Second
+
+// unseen reports whether nothing blocks but what could not be read, and why not.
+func unseen(findings []ops.Finding) (why string, ok bool) {
+	for _, f := range ops.With(findings, ops.Block) {
+		if !f.Unknown {
+			return "", false
+		}
+		why, ok = f.Evidence, true
+	}
+	return why, ok
 }
 
 func blocking(blocks []ops.Finding) string {

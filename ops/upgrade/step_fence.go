@@ -132,7 +132,11 @@ const (
 // stopDynos waits for dynos to end. Those of the formation end by themselves; a
 // one-off is stopped if the policy says so.
 func (t *turn) stopDynos(b ops.BaselineApp, dynos []ops.Dyno, abort func(string, ...any)) {
-	waited, limit := t.now.Sub(t.run.StepSince), DynoWait
+	since := t.run.StepSince
+	if stopped, ok := t.w.last(ops.ActScale, t.run.Step, b.Name); ok {
+		since = latest(since, stopped.EndedAt)
+	}
+	waited, limit := t.now.Sub(since), DynoWait
 	var names []string
 	for _, d := range dynos {
 		names = append(names, d.Name)

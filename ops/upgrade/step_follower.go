@@ -38,7 +38,7 @@ func followerCreate(t *turn) {
 	}
 	switch a.State {
 	case ops.AddonProvisioning:
-		waited := t.now.Sub(t.run.StepSince)
+		waited := t.provisioning()
 		if limit := provisionLimit(p); waited >= limit {
 			t.back("Heroku has not created the follower within %s", ops.FormatDuration(limit))
 			return
@@ -56,7 +56,7 @@ func followerCreate(t *turn) {
 		t.blind("the follower", firstWhy(info.Why, w.Why, t.w.Old.Info.Why))
 	case w.Value.Error:
 		t.back("Heroku could not create the follower: %s", w.Value.Message)
-	case (w.Value.Waiting || info.Value.Waiting) && t.now.Sub(t.run.StepSince) >= provisionLimit(p):
+	case (w.Value.Waiting || info.Value.Waiting) && t.provisioning() >= provisionLimit(p):
 		t.back("Heroku has not prepared the follower within %s (%s)", ops.FormatDuration(provisionLimit(p)), w.Value.Message)
 	case w.Value.Waiting || info.Value.Waiting:
 		t.wait(pollOutside(t.now.Sub(t.run.StepSince), p.Forecast.Provision), "The follower `%s` is being prepared (%s).", a.Name, w.Value.Message)
@@ -69,6 +69,15 @@ func followerCreate(t *turn) {
 
 // provisionLimit is how long Heroku may take to create a follower.
 func provisionLimit(p *ops.RunPlan) time.Duration { return max(3*p.Forecast.Provision, time.Hour) }
+
+// provisioning is how long ago the create was sent.
+func (t *turn) provisioning() time.Duration {
+	since := t.run.StepSince
+	if a, ok := t.w.last(ops.ActCreate, ops.StepFollowerCreate, t.run.Plan.NewName); ok {
+		since = latest(since, a.StartedAt)
+	}
+	return t.now.Sub(since)
+}
 
 func follows(follower, leader ops.Database) bool {
 	return follower.Follower() && follower.Following.SameServer(leader.Endpoint) && follower.Following.Database == leader.Endpoint.Database

@@ -86,7 +86,11 @@ func (t *turn) released(app ops.PlanApp, info ops.Fact[ops.Database]) bool {
 		t.blind("the releases of "+app.Name, firstWhy(f.Releases.Why, info.Why))
 		return false
 	}
-	waited := t.now.Sub(t.run.StepSince)
+	since := t.run.StepSince
+	if a, ok := t.w.last(ops.ActPromote, t.run.Step, ""); ok {
+		since = latest(since, a.StartedAt)
+	}
+	waited := t.now.Sub(since)
 	var attach ops.Release
 	for _, r := range f.Releases.Value {
 		if r.Version > b.Release && strings.HasPrefix(r.Description, "Attach ") && r.Version > attach.Version {

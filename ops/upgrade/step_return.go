@@ -53,7 +53,7 @@ func returnFollower(t *turn) {
 			t.keep(fmt.Sprintf("the follower `%s`, which Heroku has not destroyed within %s: `heroku addons:info %s` shows it", a.Value.Name, ops.FormatDuration(DestroyWait), a.Value.Name))
 			return
 		}
-		t.wait(pollOutside(waited, time.Minute), "Heroku destroys the follower.")
+		t.wait(pollOutside(waited, 5*time.Minute), "Heroku destroys the follower.")
 		return
 	case ops.AddonProvisioning:
 		if create, _ := t.w.last(ops.ActCreate, ops.StepFollowerCreate, p.NewName); !t.now.Before(create.StartedAt.Add(provisionLimit(p) + DestroyWait)) {

@@ -294,9 +294,11 @@ func (w *world) tell(id string) string {
 	return s
 }
 
-func (w *world) stage(what, name string) {
+func (w *world) stage(what, name string) { w.t.Helper(); w.stageWith(what, name, "") }
+
+func (w *world) stageWith(what, name, arg string) {
 	w.t.Helper()
-	if err := w.heroku.Stage(what, name, ""); err != nil {
+	if err := w.heroku.Stage(what, name, arg); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -27,6 +27,9 @@ func (s *Server) connections(d *database, now time.Time) int {
 		if a.copied == d {
 			n++
 		}
+		if a.connected == d {
+			n++
+		}
 	}
 	return n
 }
@@ -188,11 +191,15 @@ func (s *Server) transferJSON(t *transfer, now time.Time) map[string]any {
 	m := map[string]any{"uuid": t.id, "num": t.num, "from_name": "DATABASE", "from_type": "pg_dump", "to_name": "BACKUP", "to_type": "gof3r", "from_url": t.database.url(), "to_url": "https://example.com/backup",
 		"options": map[string]any{}, "source_bytes": t.database.bytes, "processed_bytes": 0, "succeeded": nil, "warnings": 0, "num_keep": 25, "schedule": nil,
 		"created_at": t.created.Format(layout), "started_at": t.created.Format(layout), "finished_at": nil, "canceled_at": nil, "updated_at": t.created.Format(layout), "deleted_at": nil, "purged_at": nil, "logs": []any{}}
-	if part := float64(now.Sub(t.created)) / float64(t.ends.Sub(t.created)); part < 1 {
+	part := float64(now.Sub(t.created)) / float64(t.ends.Sub(t.created))
+	if t.database.owner.backups == stalled {
+		part = min(part, 0.5)
+	}
+	if part < 1 {
 		m["processed_bytes"] = int64(part * float64(t.database.bytes) / 4)
 		return m
 	}
-	m["processed_bytes"], m["succeeded"], m["finished_at"] = t.database.bytes/4, !t.fails, t.ends.Format(layout)
+	m["processed_bytes"], m["succeeded"], m["finished_at"] = t.database.bytes/4, t.database.owner.backups != failing, t.ends.Format(layout)
 	return m
 }
 

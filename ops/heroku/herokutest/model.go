@@ -20,7 +20,9 @@ func (s *state) init() {}
 type app struct {
 	id, name    string
 	maintenance bool
-	releasing   string // why release commands fail, "" when they succeed
+	releasing   string // why release commands fail, stalled when they do not end, "" when they succeed
+	backups     string // failing or stalled, "" when they succeed
+	sick        bool   // scripted: answers 500 once it is up
 	formation   []*process
 	dynos       []*dyno
 	releases    []*release
@@ -30,6 +32,7 @@ type app struct {
 	created     time.Time
 	acked       float64   // rows that some database acknowledged to this app's writers
 	copied      *database // an external client writes to this database with a copied URL
+	connected   *database // an external client is connected to this database, and only reads
 }
 
 type process struct {
@@ -59,6 +62,12 @@ type build struct {
 	ends    time.Time
 }
 
+// What is scripted of releases and backups.
+const (
+	failing = "failing"
+	stalled = "stalled"
+)
+
 // Role of a database in time: a follower catches up, is upgraded, leads.
 type database struct {
 	id, name     string
@@ -81,6 +90,7 @@ type database struct {
 	noVersion    bool   // scripted: the upgrade ends without the version changing
 	stalled      bool   // scripted: its upgrade never ends
 	stuck        bool   // scripted: never provisioned
+	lingers      bool   // scripted: its destruction does not end
 	lagRising    bool   // scripted
 	noLag        bool   // scripted: no Behind By row
 	bytes        int64
@@ -105,7 +115,6 @@ type transfer struct {
 	database *database
 	created  time.Time
 	ends     time.Time
-	fails    bool
 }
 
 func (s *state) app(idOrName string) *app {
@@ -229,6 +238,13 @@ func (a *app) restart(now time.Time) {
 		if p := a.process(d.kind); p != nil && d.stops.IsZero() {
 			d.started = now
 		}
+	}
+}
+
+// start says when the dynos of the formation began, or will begin.
+func (a *app) start(at time.Time) {
+	for _, d := range a.dynos {
+		d.started = at
 	}
 }
 

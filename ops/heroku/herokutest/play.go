@@ -45,7 +45,7 @@ func (s *Server) playUntil(from, now time.Time) {
 		}
 	}
 	st.databases = slices.DeleteFunc(st.databases, func(d *database) bool {
-		gone := !d.destroyed.IsZero() && !now.Before(d.destroyed)
+		gone := !d.destroyed.IsZero() && !now.Before(d.destroyed) && !d.lingers
 		if gone {
 			st.attachments = slices.DeleteFunc(st.attachments, func(t *attachment) bool { return t.database == d })
 		}
@@ -66,7 +66,7 @@ func (s *Server) playApp(a *app, from, now time.Time) {
 		if d := s.byURL(r.vars["DATABASE_URL"]); d != nil {
 			s.write(a, d, 3, from, now) // a release command is a writer
 		}
-		if !now.Before(r.ends) {
+		if !now.Before(r.ends) && a.releasing != stalled {
 			r.status = "succeeded"
 			if a.releasing != "" || r.vars["DATABASE_URL"] == "" {
 				r.status = "failed"

@@ -108,16 +108,26 @@ func (s *Server) Stage(what, name, arg string) error {
 			last := a.releases[len(a.releases)-1]
 			s.release(a, fmt.Sprintf("Retry of v%d: %s", last.version, last.description), s.state.vars(a, now), now)
 		},
-		"fail releases": func() { a.releasing = "scripted" },
-		"pass releases": func() { a.releasing = "" },
-		"preboot":       func() { a.features["preboot"] = true },
-		"copy url":      func() { a.copied = s.byURL(s.state.vars(a, now)["DATABASE_URL"]) },
+		"fail releases":  func() { a.releasing = failing },
+		"stall releases": func() { a.releasing = stalled },
+		"pass releases":  func() { a.releasing = "" },
+		"fail backups":   func() { a.backups = failing },
+		"stall backups":  func() { a.backups = stalled },
+		"pass backups":   func() { a.backups = "" },
+		"sick":           func() { a.sick = true },
+		"well":           func() { a.sick = false },
+		"hang dynos":     func() { a.start(now.Add(1000 * time.Hour)) },
+		"start dynos":    func() { a.start(now) },
+		"preboot":        func() { a.features["preboot"] = true },
+		"copy url":       func() { a.copied = s.byURL(s.state.vars(a, now)["DATABASE_URL"]) },
+		"connect":        func() { a.connected = s.state.database(arg) },
+		"disconnect":     func() { a.connected = nil },
+		"set var":        func() { k, v, _ := strings.Cut(arg, "="); a.vars[k] = v },
 		"copy var": func() { // a hand-copied URL of another app's database
 			k, from, _ := strings.Cut(arg, " ")
 			a.vars[k] = s.state.vars(s.state.app(from), now)["DATABASE_URL"]
 		},
 		"unset var": func() { delete(a.vars, arg) },
-		"set var":   func() { k, v, _ := strings.Cut(arg, "="); a.vars[k] = v },
 		"attach": func() {
 			as, db, _ := strings.Cut(arg, " ")
 			db, namespace, _ := strings.Cut(db, " ")
@@ -131,6 +141,9 @@ func (s *Server) Stage(what, name, arg string) error {
 		"keep version":         func() { d.noVersion = true },
 		"hide lag":             func() { d.noLag = true },
 		"raise lag":            func() { d.lagRising = true },
+		"let lag fall":         func() { d.lagRising = false },
+		"linger":               func() { d.lingers = true },
+		"go":                   func() { d.lingers = false },
 		"stick":                func() { d.stuck = true },
 		"fork/follow":          func() { d.forkFollow = arg },
 		"database maintenance": func() { d.maintenance = arg },
@@ -183,7 +196,7 @@ func (s *Server) visit(a *app, now time.Time) (int, string) {
 		return http.StatusServiceUnavailable, "Offline for maintenance"
 	case !up:
 		return http.StatusServiceUnavailable, "Application error"
-	case db == nil || db.leader != nil || db.upgradeTo != "":
+	case a.sick || db == nil || db.leader != nil || db.upgradeTo != "":
 		return http.StatusInternalServerError, "We're sorry, but something went wrong"
 	}
 	return http.StatusOK, a.name
