@@ -46,6 +46,19 @@ type RunPlan struct {
 	Forecast    Forecast     `json:"forecast"`
 	NeedsBackup bool         `json:"needs_backup"`
 	BackupWhy   string       `json:"backup_why"`
+
+	// What was set for the app, or asked for.
+	Soak         time.Duration `json:"soak,omitempty"`           // 0: the program's
+	ReadOnlyFlag string        `json:"read_only_flag,omitempty"` // config var
+	NotBefore    time.Time     `json:"not_before"`               // of the cutover; zero: at once
+	Windows      []Window      `json:"windows,omitempty"`        // none: any time
+	Freezes      []Freeze      `json:"freezes,omitempty"`
+	Zone         string        `json:"zone,omitempty"` // of windows and freezes, for people
+}
+
+// Schedule is when the cutover may begin; zone is that of windows and freezes.
+func (p RunPlan) Schedule(zone *time.Location) Schedule {
+	return Schedule{NotBefore: p.NotBefore, Windows: p.Windows, Freezes: p.Freezes, Zone: zone}
 }
 
 // PlanApp is one app that the run fences and switches.

@@ -73,7 +73,10 @@ func needOf(run ops.Run, decisions []ops.Decision, now time.Time) need {
 func (r *Runner) look(ctx context.Context, run ops.Run, w World, n need) World {
 	l := &looker{Runner: r, ctx: ctx, run: run, w: &w}
 	w.Apps = map[string]AppFacts{}
-	w.SoakFor = r.Soak
+	w.SoakFor, w.Zone = r.Soak, r.zone()
+	if run.Plan != nil && run.Plan.Soak > 0 {
+		w.SoakFor = run.Plan.Soak
+	}
 	if n&needSurvey != 0 {
 		l.async(func() {
 			s, err := r.survey(ctx, run)

@@ -24,6 +24,7 @@ type Rows interface {
 	Decide(ctx context.Context, d ops.Decision, e ops.Event) (ops.Decision, error)
 	Decisions(ctx context.Context, run string) ([]ops.Decision, error)
 	AddSample(ctx context.Context, s ops.Sample) error
+	Settings(ctx context.Context, app string) (map[string]string, error)
 	// LastBeat is when something was last seen alive.
 	LastBeat(ctx context.Context, name string) (time.Time, bool, error)
 }
@@ -47,10 +48,11 @@ type Runner struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
-	Versions      []int         // majors offered
-	Soak          time.Duration // how long both databases are watched
-	DowntimeLimit time.Duration // 0: twice the forecast, at least 30 min
-	OwnDatabase   ops.Endpoint  // where the bot's own rows are; zero for a file
+	Versions      []int          // majors offered
+	Soak          time.Duration  // how long both databases are watched
+	DowntimeLimit time.Duration  // 0: twice the forecast, at least 30 min
+	Zone          *time.Location // of windows and freezes; nil: UTC
+	OwnDatabase   ops.Endpoint   // where the bot's own rows are; zero for a file
 
 	// Sleep waits inside a tick during the cutover, where waits are too short
 	// for the carrier. Nil leaves every wait to the carrier.

@@ -33,22 +33,37 @@ func gateCutover(t *turn) {
 	}
 	t.run.Findings = fresh.Findings
 	t.run.Plan.Apps = fresh.Plan.Apps
+	p := fresh.Plan // what was set for the app since counts; people see it, and a yes to something else lapses
+	t.run.Plan.OneOffs, t.run.Plan.Soak, t.run.Plan.Windows, t.run.Plan.Freezes = p.OneOffs, p.Soak, p.Windows, p.Freezes
+	opening, ok := t.run.Plan.Schedule(t.w.Zone).Next(t.now, t.run.Plan.Forecast.Outage)
+	if !ok {
+		t.blocked([]ops.Finding{{Evidence: "No time within a year is open to a cutover of " + ops.FormatDuration(t.run.Plan.Forecast.Outage) + ".", Fix: "Change the window or the freeze with `/pgupgrade set`."}})
+		return
+	}
 	digest := t.run.Plan.Digest(t.run.Follower.ID, fresh.Findings)
 	if t.run.Asked == nil || t.run.Asked.Digest != digest {
 		again := ""
 		if t.run.Asked != nil {
-			again = "The checks or the attachments have changed, so an earlier approval no longer counts. "
+			again = "The checks, the settings or the attachments have changed, so an earlier approval no longer counts. "
 		}
-		t.ask(ops.GateCutover, digest, "%sMay the cutover begin? `%s` will be in maintenance for about %s.", again, t.run.App.Name, ops.FormatDuration(t.run.Plan.Forecast.Outage))
+		t.askCutover(digest, again, opening)
 		return
 	}
+	if d, expired := ops.ExpiredDecision(t.w.Decisions, ops.GateCutover, digest, t.run.Asked.At, t.now); expired {
+		t.askCutover(digest, fmt.Sprintf("The approval of %s has expired before the cutover could begin. ", d.Actor.Mention()), opening)
+		return
+	}
+	t.run.Asked.Opens = opens(opening, t.now)
 	d, answered := ops.LatestDecision(t.w.Decisions, ops.GateCutover, digest, t.run.Asked.At, t.now)
 	switch {
 	case !answered:
-		t.run.Asked = &ops.Ask{Gate: t.run.Asked.Gate, Digest: digest, At: t.run.Asked.At, Last: t.run.Asked.Last}
+		t.run.Asked.Blocked = ""
 		t.wait(pollOutside(t.now.Sub(t.run.Asked.At), 5*time.Minute), "Waiting for an approver to answer.")
 	case !d.Yes:
 		t.back("the cutover was declined by %s", d.Actor.Mention())
+	case opening.From.After(t.now):
+		t.hold("for " + ops.FormatMoment(opening.From, t.w.Zone))
+		t.wait(min(opening.From.Sub(t.now), 5*time.Minute), "%s", t.run.Next)
 	default:
 		if why := t.unready(behind, d); why != "" {
 			t.hold(why)
@@ -56,6 +71,24 @@ func gateCutover(t *turn) {
 		}
 		t.beginFence(d)
 	}
+}
+
+// askCutover puts the question, with the time for which it is put.
+func (t *turn) askCutover(digest, again string, opening ops.Opening) {
+	when := ""
+	if from := opens(opening, t.now); !from.IsZero() {
+		when = " on " + ops.FormatMoment(from, t.w.Zone)
+	}
+	t.ask(ops.GateCutover, digest, "%sMay the cutover begin%s? `%s` will be in maintenance for about %s.", again, when, t.run.App.Name, ops.FormatDuration(t.run.Plan.Forecast.Outage))
+	t.run.Asked.Opens = opens(opening, t.now)
+}
+
+// opens is when the cutover may begin; zero when it may now.
+func opens(o ops.Opening, now time.Time) time.Time {
+	if o.From.After(now) {
+		return o.From
+	}
+	return time.Time{}
 }
 
 // blocked waits while something blocks, and says so once.

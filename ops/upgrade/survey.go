@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops"
 	"github.com/pgupgrade/pgupgrade/ops/check"
@@ -18,14 +20,11 @@ const service = "heroku-postgresql"
 // Resolve finds the app and its database. It implements ops.Surveyor.
 func (r *Runner) Resolve(ctx context.Context, app string, req ops.Request) (ops.Ref, ops.Ref, error) {
 	if req.To != 0 && !slices.Contains(r.Versions, req.To) {
-		return ops.Ref{}, ops.Ref{}, ops.Userf("PostgreSQL %d is not offered as far as I know. Choose one of %s, or add it to `PGUPGRADE_VERSIONS`.", req.To, versions(r.Versions))
+		return ops.Ref{}, ops.Ref{}, ops.Refuse(ops.RefusedVersion, "PostgreSQL %d is not offered as far as I know. Choose one of %s, or add it to `PGUPGRADE_VERSIONS`.", req.To, versions(r.Versions))
 	}
-	a, err := r.Heroku.App(ctx, app)
-	if errors.Is(err, ops.ErrNotFound) {
-		return ops.Ref{}, ops.Ref{}, ops.Userf("There is no app `%s` that my Heroku account can see. Check the name, or give the account access to the app.", app)
-	}
+	a, err := r.findApp(ctx, app)
 	if err != nil {
-		return ops.Ref{}, ops.Ref{}, fmt.Errorf("look at app %s: %w", app, err)
+		return ops.Ref{}, ops.Ref{}, err
 	}
 	all, err := r.Heroku.Attachments(ctx, a.ID)
 	if err != nil {
@@ -33,6 +32,26 @@ func (r *Runner) Resolve(ctx context.Context, app string, req ops.Request) (ops.
 	}
 	db, err := database(a, all, req.Database)
 	return a.Ref, db, err
+}
+
+// FindApp finds an app by name. It implements ops.Surveyor.
+func (r *Runner) FindApp(ctx context.Context, app string) (ops.Ref, error) {
+	a, err := r.findApp(ctx, app)
+	return a.Ref, err
+}
+
+func (r *Runner) findApp(ctx context.Context, app string) (ops.App, error) {
+	a, err := r.Heroku.App(ctx, app)
+	var call *ops.CallError
+	switch {
+	case errors.Is(err, ops.ErrNotFound):
+		return a, ops.Refuse(ops.RefusedNoApp, "There is no app `%s` that my Heroku account can see. Check the name, or give the account access to the app.", app)
+	case errors.Is(err, ops.ErrRefused) && errors.As(err, &call):
+		return a, ops.Refuse(ops.RefusedNoRights, "My Heroku account has no rights on `%s` (Heroku says: %s). Give it view, deploy, operate and manage on that app.", app, call.Message)
+	case err != nil:
+		return a, fmt.Errorf("look at app %s: %w", app, err)
+	}
+	return a, nil
 }
 
 // database chooses the database meant by name, or the one attached as DATABASE.
@@ -55,9 +74,9 @@ func database(app ops.App, all []ops.Attachment, name string) (ops.Ref, error) {
 		what = fmt.Sprintf("named `%s`", name)
 	}
 	if len(names) == 0 {
-		return ops.Ref{}, ops.Userf("`%s` has no Heroku Postgres database %s.", app.Name, what)
+		return ops.Ref{}, ops.Refuse(ops.RefusedNoPostgres, "`%s` has no Heroku Postgres database %s.", app.Name, what)
 	}
-	return ops.Ref{}, ops.Userf("`%s` has no Heroku Postgres database %s. It has: %s. Name one: `/pgupgrade start %s database %s`.", app.Name, what, strings.Join(names, ", "), app.Name, names[0])
+	return ops.Ref{}, ops.Refuse(ops.RefusedNoDatabase, "`%s` has no Heroku Postgres database %s. It has: %s. Name one: `/pgupgrade start %s database %s`.", app.Name, what, strings.Join(names, ", "), app.Name, names[0])
 }
 
 func versions(all []int) string {
@@ -86,11 +105,15 @@ func (r *Runner) target(req ops.Request) int {
 
 // survey reads what the checks need, in parallel, and makes the plan.
 func (r *Runner) survey(ctx context.Context, run ops.Run) (ops.Survey, error) {
-	f := check.Facts{At: r.Now(), Target: r.target(run.Request), Offered: r.Versions, OwnDatabase: r.OwnDatabase, OneOffs: ops.OneOffWait, Cutover: run.Step == ops.StepGateCutover}
+	set, err := r.settings(ctx, run.App)
+	if err != nil {
+		return ops.Survey{}, err
+	}
+	f := check.Facts{At: r.Now(), Target: r.target(run.Request), Offered: r.Versions, OwnDatabase: r.OwnDatabase, OneOffs: set.OneOffs, Cutover: run.Step == ops.StepGateCutover}
 	h, app, db := r.Heroku, run.App.ID, run.Database.ID
 	addon, err := h.Addon(ctx, db)
 	if errors.Is(err, ops.ErrNotFound) {
-		return ops.Survey{}, ops.Userf("The database `%s` is gone.", run.Database.Name)
+		return ops.Survey{}, ops.Refuse(ops.RefusedGone, "The database `%s` is gone.", run.Database.Name)
 	}
 	f.Addon = ops.FactOf(addon, err)
 	f.Billing = addon.App
@@ -123,7 +146,7 @@ func (r *Runner) survey(ctx context.Context, run ops.Run) (ops.Survey, error) {
 	}
 	wg.Wait()
 	f.NewPlan = newPlan(addon.Plan, run.Request.Plan)
-	return ops.Survey{App: run.App, Database: run.Database, Plan: r.plan(run, f), Findings: check.Findings(f)}, nil
+	return ops.Survey{App: run.App, Database: run.Database, Plan: r.plan(run, f, set), Findings: check.Findings(f)}, nil
 }
 
 func fact[T any](wg *sync.WaitGroup, into *ops.Fact[T], get func() (T, error)) {
@@ -137,8 +160,27 @@ func newPlan(old, asked string) string {
 	return service + ":" + ops.ShortPlan(asked)
 }
 
+// settings reads what is set for the app. Without rows, at a terminal, nothing is.
+func (r *Runner) settings(ctx context.Context, app ops.Ref) (ops.Settings, error) {
+	set := ops.Settings{OneOffs: ops.OneOffWait}
+	if r.Rows == nil {
+		return set, nil
+	}
+	kept, err := r.Rows.Settings(ctx, app.ID)
+	if err == nil {
+		set, err = ops.ReadSettings(kept)
+	}
+	if err != nil {
+		return set, fmt.Errorf("settings of %s: %w", app.Name, err)
+	}
+	set.OneOffs = cmp.Or(set.OneOffs, ops.OneOffWait)
+	return set, nil
+}
+
+func (r *Runner) zone() *time.Location { return cmp.Or(r.Zone, time.UTC) }
+
 // plan says what the run will do; nil when too little could be read.
-func (r *Runner) plan(run ops.Run, f check.Facts) *ops.RunPlan {
+func (r *Runner) plan(run ops.Run, f check.Facts, set ops.Settings) *ops.RunPlan {
 	if !f.App.Known || !f.Addon.Known || !f.Database.Known || !f.OnApp.Known || !f.Formation.Known {
 		return nil
 	}
@@ -152,6 +194,7 @@ func (r *Runner) plan(run ops.Run, f check.Facts) *ops.RunPlan {
 		NewName: newName(run.App.Name, to, suffix), NewPlan: f.NewPlan, Cents: f.Addon.Value.CentsPerMonth,
 		NewAlias: "PG" + to + "_" + strings.ToUpper(suffix), OldAlias: "PG" + from + "_" + strings.ToUpper(suffix),
 		OneOffs: f.OneOffs, Bytes: d.Bytes, Forecast: forecast(d.Bytes, r.DowntimeLimit),
+		Soak: set.Soak, ReadOnlyFlag: set.ReadOnlyFlag, NotBefore: run.Request.NotBefore, Windows: set.Windows, Freezes: set.Freezes, Zone: r.zone().String(),
 	}
 	for _, x := range f.Plans.Value {
 		if x.Name == p.NewPlan {
@@ -159,7 +202,7 @@ func (r *Runner) plan(run ops.Run, f check.Facts) *ops.RunPlan {
 		}
 	}
 	p.NeedsBackup, p.BackupWhy = check.NeedsBackup(d)
-	app := ops.PlanApp{Ref: run.App, ReleasePhase: check.HasReleasePhase(f.Formation.Value), HealthURL: f.App.Value.WebURL}
+	app := ops.PlanApp{Ref: run.App, ReleasePhase: check.HasReleasePhase(f.Formation.Value), HealthURL: cmp.Or(set.HealthURL, f.App.Value.WebURL)}
 	for _, a := range f.OnApp.Value {
 		if a.Name == "DATABASE" && a.Addon.ID == run.Database.ID {
 			app.Attachments = append(app.Attachments, ops.PlanAttachment{ID: a.ID, Name: a.Name, Namespace: a.Namespace})

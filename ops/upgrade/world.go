@@ -13,7 +13,8 @@ type World struct {
 	Decisions []ops.Decision // oldest first
 	Acts      []ops.Act      // oldest first
 	SlackAt   time.Time      // when Slack last took a post; zero: never or not known
-	SoakFor   time.Duration  // configured
+	SoakFor   time.Duration  // configured, or set for the app
+	Zone      *time.Location // of windows and freezes
 
 	// Looks.
 	Survey ops.Fact[ops.Survey]
