@@ -222,7 +222,7 @@ func TestNext(t *testing.T) {
 		{"asks", ops.StepGateCutover, nil, want{kind: Again, says: "approver"}},
 		{"waits for an answer", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions = nil }, want{kind: Wait, says: "approver"}},
 		{"a yes about another digest is nothing", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions[0].Digest = "other" }, want{kind: Wait, says: "approver"}},
-		{"an expired yes is nothing", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions[0].Expires = now }, want{kind: Wait, says: "approver"}},
+		{"an expired yes is nothing, and it is asked anew", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions[0].Expires = now }, want{kind: Again, says: "has expired before the cutover could begin. May the cutover begin?"}},
 		{"a yes lapses when a verdict changes", ops.StepGateCutover, func(f *fixture) {
 			f.approved()
 			f.w.Survey.Value.Findings = []ops.Finding{{Check: "H15", Verdict: ops.Acknowledge, Title: "No copied URL"}}
