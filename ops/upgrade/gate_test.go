@@ -130,6 +130,9 @@ func TestApprovalsLapse(t *testing.T) {
 		{"a block appeared", gate, with(func(f *fixture) {
 			f.w.Survey.Value.Findings = []ops.Finding{{Check: "H3", Verdict: ops.Block, Evidence: "not available"}}
 		}), want{kind: Wait, says: "cannot be approved yet"}},
+		{"a check could not look: nothing is begun, and nothing lapses", gate, with(func(f *fixture) {
+			f.w.Survey.Value.Findings = []ops.Finding{{Check: "H3", Verdict: ops.Block, Unknown: true, Evidence: "unknown: 429"}}
+		}), want{kind: Wait, says: "Looking again: could not read what is checked before the cutover (unknown: 429)"}},
 		{"only the health address, the soak or the window has changed: it counts", gate, with(func(f *fixture) {
 			f.set(func(p *ops.RunPlan) {
 				p.Soak, p.Bytes, p.Windows = time.Hour, 99, window(-time.Hour, time.Hour)
@@ -138,4 +141,38 @@ func TestApprovalsLapse(t *testing.T) {
 			})
 		}), want{kind: Again, step: ops.StepFence}},
 	})
+}
+
+// TestAnUnknownBlockKeepsTheQuestion, so that a yes that was given still counts
+// when it can be looked again.
+func TestAnUnknownBlockKeepsTheQuestion(t *testing.T) {
+	f := at(ops.StepGateCutover)
+	f.approved()
+	f.w.Survey.Value.Findings = []ops.Finding{{Check: "H3", Verdict: ops.Block, Unknown: true, Evidence: "unknown: 429"}}
+	run, _ := Next(f.run, f.w, now)
+	f.run, f.w.Survey.Value.Findings = run, nil
+	if run, m := Next(f.run, f.w, now); m.Kind != Again || run.Step != ops.StepFence {
+		t.Errorf("after the check could look again: %s, step %s, next %q", m.Kind, run.Step, run.Next)
+	}
+}
+
+// TestAHeldYesStretchesItsLooks: a yes that waits for half an hour does not eat the
+// account's budget of calls.
+func TestAHeldYesStretchesItsLooks(t *testing.T) {
+	f := at(ops.StepGateCutover)
+	f.approved()
+	f.app(func(a *AppFacts) { a.Dynos.Value = append(a.Dynos.Value, ops.Dyno{Name: "run.1", Type: "run"}) })
+	looks := 0
+	for moment := now; moment.Before(now.Add(ops.CutoverHolds)); looks++ {
+		f.w.Decisions[0].Expires = now.Add(time.Hour)
+		f.w.SlackAt = moment
+		run, m := Next(f.run, f.w, moment)
+		if m.Kind != Wait {
+			t.Fatalf("%s: %q", m.Kind, run.Next)
+		}
+		f.run, moment = run, moment.Add(m.In)
+	}
+	if looks > 80 {
+		t.Errorf("%d looks in 30 min", looks)
+	}
 }

@@ -411,6 +411,19 @@ func TestNext(t *testing.T) {
 		{"not on a lapsed decision", ops.StepDestroy, func(f *fixture) { f.soaking(-time.Hour, 0) }, want{kind: Again, step: ops.StepSoak}},
 		{"gone is done", ops.StepDestroy, func(f *fixture) { f.soaking(-time.Hour, 0); f.w.Retired.Addon.Value = Found[ops.Addon]{} }, want{kind: End, step: ops.StepEnd}},
 
+		// One-off dynos, where they are to be stopped.
+		{"a one-off is stopped", ops.StepFence, func(f *fixture) { f.fenced(); f.oneOff() }, want{kind: Act, act: ops.ActStopDyno}},
+		{"once, and then it has its time to end", ops.StepFence, func(f *fixture) {
+			f.fenced()
+			f.oneOff()
+			f.sent(ops.ActStopDyno, ops.StepFence, "run.1", ops.OutcomeDone)
+		}, want{kind: Wait, says: "run.1"}},
+		{"a one-off that is not to be stopped is waited for", ops.StepFence, func(f *fixture) {
+			f.fenced()
+			f.oneOff()
+			f.run.Plan.OneOffs = ops.OneOffWait
+		}, want{kind: Wait, says: "run.1"}},
+
 		// The way back.
 		{"a follower that still follows is destroyed", ops.StepReturnFollower, nil, want{kind: Act, act: ops.ActDestroy}},
 		{"one that was upgraded is kept", ops.StepReturnFollower, func(f *fixture) { f.sent(ops.ActUpgrade, ops.StepUpgrade, newDB.ID, ops.OutcomeUnknown) }, want{kind: End, step: ops.StepEnd, says: "Kept"}},
@@ -459,6 +472,12 @@ func play(t *testing.T, tests []row) {
 			}
 		})
 	}
+}
+
+// oneOff runs one, and the policy says to stop it.
+func (f *fixture) oneOff() {
+	f.run.Plan.OneOffs = ops.OneOffStop
+	f.app(func(a *AppFacts) { a.Dynos = ops.Known([]ops.Dyno{{Name: "run.1", Type: "run", State: "up"}}) })
 }
 
 // soaking puts the run into a soak that ends in left, with so many connections now.

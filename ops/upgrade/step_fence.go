@@ -99,7 +99,7 @@ func (t *turn) stopDynos(b ops.BaselineApp, dynos []ops.Dyno, abort func(string,
 	var names []string
 	for _, d := range dynos {
 		names = append(names, d.Name)
-		if !types[d.Type] && t.run.Plan.OneOffs == ops.OneOffStop {
+		if !types[d.Type] && t.run.Plan.OneOffs == ops.OneOffStop && !t.stopping(d) {
 			t.must(ops.Act{Kind: ops.ActStopDyno, Target: d.Name, App: b.Name, Args: map[string]string{"dyno": d.Name}}, "Stopping "+d.Name+".", abort)
 			return
 		}
@@ -109,6 +109,12 @@ func (t *turn) stopDynos(b ops.BaselineApp, dynos []ops.Dyno, abort func(string,
 		return
 	}
 	t.wait(pollCutover(waited), "Waiting for the dynos to end: %s.", strings.Join(names, ", "))
+}
+
+// stopping reports whether the dyno was told to stop and has Heroku's 30 seconds to end.
+func (t *turn) stopping(d ops.Dyno) bool {
+	a, sent := t.w.last(ops.ActStopDyno, t.run.Step, d.Name)
+	return sent && a.Outcome == ops.OutcomeDone && t.now.Before(a.EndedAt.Add(30*time.Second))
 }
 
 // ExactReads and ExactSpan are how lag zero is proven behind the fence.

@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,11 @@ func gateCutover(t *turn) {
 		return
 	}
 	if blocks := ops.With(fresh.Findings, ops.Block); len(blocks) > 0 {
-		t.blocked(blocks)
+		if seen := slices.DeleteFunc(slices.Clone(blocks), func(f ops.Finding) bool { return f.Unknown }); len(seen) > 0 {
+			t.blocked(seen)
+		} else { // not "no": the question and its answer stand until it can be read again
+			t.blind("what is checked before the cutover", blocks[0].Evidence)
+		}
 		return
 	}
 	t.run.Findings = fresh.Findings
@@ -62,11 +67,11 @@ func gateCutover(t *turn) {
 	case !d.Yes:
 		t.back("the cutover was declined by %s", d.Actor.Mention())
 	case opening.From.After(t.now):
-		t.hold("for " + ops.FormatMoment(opening.From, t.w.Zone))
+		t.hold("for "+ops.FormatMoment(opening.From, t.w.Zone), d)
 		t.wait(min(opening.From.Sub(t.now), 5*time.Minute), "%s", t.run.Next)
 	default:
 		if why := t.unready(behind, d); why != "" {
-			t.hold(why)
+			t.hold(why, d)
 			return
 		}
 		t.beginFence(d)
@@ -101,15 +106,16 @@ func (t *turn) blocked(blocks []ops.Finding) {
 	t.wait(30*time.Second, "%s", text)
 }
 
-// hold keeps a given yes waiting for something that passes, and says so once.
-func (t *turn) hold(why string) {
+// hold keeps a given yes waiting for something that passes, and says so once. A
+// look right before the fence is some 25 calls, so it stretches: at most 30 s.
+func (t *turn) hold(why string, d ops.Decision) {
 	if t.run.Asked.Blocked != why {
 		t.say(ops.EventNote, "Approved; waiting: %s.", why)
 	}
 	ask := *t.run.Asked
 	ask.Blocked = why
 	t.run.Asked = &ask
-	t.wait(2*time.Second, "Approved; waiting: %s.", why)
+	t.wait(pollOutside(t.now.Sub(d.At), 5*time.Minute), "Approved; waiting: %s.", why)
 }
 
 // unready says what must pass before the fence, or "".

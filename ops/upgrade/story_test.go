@@ -29,6 +29,7 @@ type world struct {
 	store   *store.Store
 	carrier *engine.Memory
 	service *ops.Service
+	url     string // of the stand-in
 	// accepted is how many acknowledged rows people agreed to lose.
 	accepted int
 	silence  func() bool           // Slack takes no post
@@ -60,6 +61,7 @@ func newWorld(t *testing.T) *world {
 	api := httptest.NewServer(w.heroku.API())
 	t.Cleanup(api.Close)
 	w.heroku.SetBaseURL(api.URL)
+	w.url = api.URL
 	w.heroku.Acme()
 	s, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "rows.db"), Now: now, Hook: func(op, when string) { w.crash(op, when) }})
 	if err != nil && !errors.Is(err, store.ErrSchema) {
