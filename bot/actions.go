@@ -27,7 +27,7 @@ func (b *Bot) Pressed(p Pressed) {
 		}
 		about, ok := parseTarget(p.Value)
 		if !ok {
-			b.say(ctx, p.Typed, Said("I do not know this button any more. Please use the newest message of the upgrade, or `/pgupgrade status`."))
+			b.fail(ctx, p.Typed, ops.Refuse(ops.RefusedForged, "I do not know this button any more. Please use the newest message of the upgrade, or `/pgupgrade status`. Nothing was done."))
 			return
 		}
 		if p.Action != actDetails && !strings.HasPrefix(p.Channel, "D") {
@@ -38,7 +38,7 @@ func (b *Bot) Pressed(p Pressed) {
 		}
 		run, err := b.c.Rows.Run(ctx, about.Run)
 		if errors.Is(err, ops.ErrNotFound) {
-			err = ops.Userf("I do not know this upgrade any more. Nothing was done.")
+			err = ops.Refuse(ops.RefusedUnknownRun, "I do not know this upgrade any more. Nothing was done.")
 		}
 		if err != nil {
 			b.fail(ctx, p.Typed, err)
@@ -93,7 +93,7 @@ func (b *Bot) press(ctx context.Context, p Pressed, run ops.Run, about target) {
 		}
 		b.say(ctx, p.Typed, Details(story))
 	default:
-		b.say(ctx, p.Typed, Said("I do not know this button. Nothing was done."))
+		b.fail(ctx, p.Typed, ops.Refuse(ops.RefusedForged, "I do not know this button. Nothing was done."))
 	}
 }
 
@@ -124,13 +124,13 @@ func (b *Bot) other(ctx context.Context, p Pressed, run ops.Run) bool {
 	active, err := b.c.Rows.ActiveRun(ctx, run.App.Name)
 	switch {
 	case !run.Active():
-		b.say(ctx, p.Typed, Said("This upgrade has ended ("+state(run)+"). Nothing was done."))
+		b.fail(ctx, p.Typed, ops.Refuse(ops.RefusedEnded, "This upgrade has ended (%s). Nothing was done.", state(run)))
 		return true
 	case err != nil:
 		b.fail(ctx, p.Typed, err)
 		return true
 	case active.ID != run.ID:
-		b.say(ctx, p.Typed, Said("There are several upgrades of "+code(run.App.Name)+" under way, and this button cannot tell them apart. Let "+code(active.ID)+" end first. Nothing was done."))
+		b.fail(ctx, p.Typed, ops.Refuse(ops.RefusedSeveral, "There are several upgrades of `%s` under way, and this button cannot tell them apart. Let `%s` end first. Nothing was done.", run.App.Name, active.ID))
 		return true
 	}
 	return false
@@ -227,12 +227,12 @@ func (b *Bot) submitTyped(ctx context.Context, s Submitted, about target) Outcom
 	if typed == "" {
 		return Outcome{Problems: map[string]string{inputName: "Type the app's name."}}
 	}
-	run, err := b.c.Service.Answer(ctx, s.actor(), ops.Answer{Run: about.Run, Gate: about.Gate, Digest: about.Digest, Yes: true, How: ops.ByTyped, Typed: typed})
+	_, err := b.c.Service.Answer(ctx, s.actor(), ops.Answer{Run: about.Run, Gate: about.Gate, Digest: about.Digest, Yes: true, How: ops.ByTyped, Typed: typed})
 	var user *ops.UserError
 	switch {
 	case err == nil:
 		return Outcome{}
-	case errors.As(err, &user) && run.App.Name != "" && typed != run.App.Name && strings.Contains(user.Text, typed):
+	case errors.As(err, &user) && user.Code == ops.RefusedTyped:
 		return Outcome{Problems: map[string]string{inputName: cut(plainWords(user.Text), 400)}}
 	}
 	if user == nil {

@@ -252,6 +252,56 @@ func heldStory() Story {
 	return s
 }
 
+// timedStory waits for an approval of a cutover at a set time, in a window.
+func timedStory() Story {
+	s := story(ops.StepGateCutover)
+	opens := now.Add(6 * 24 * time.Hour)
+	p := *s.Run.Plan
+	p.NotBefore, p.Zone = opens, "Europe/Berlin"
+	p.Windows = []ops.Window{{Day: time.Sunday, From: 4 * 60, To: 6 * 60}}
+	p.Freezes = []ops.Freeze{{First: ops.Date{Year: 2026, Month: 12, Day: 20}, Last: ops.Date{Year: 2027, Month: 1, Day: 3}}}
+	s.Run.Plan, s.Run.Asked.Opens = &p, opens
+	s.Events[len(s.Events)-1].Text = "May the cutover begin on Sun 2026-11-29 04:00 (Europe/Berlin)? `orders` will be in maintenance for about 12 min."
+	return s
+}
+
+// timedHeldStory is the same, approved.
+func timedHeldStory() Story {
+	s := timedStory()
+	s.Run.Asked.Blocked = "for Sun 2026-11-29 04:00 (Europe/Berlin)"
+	s.Run.Next = "Approved; waiting: for Sun 2026-11-29 04:00 (Europe/Berlin)."
+	at := s.Run.StepSince.Add(time.Minute)
+	s.Decisions = append(s.Decisions, ops.Decision{Run: s.Run.ID, Gate: ops.GateCutover, Digest: "d-cutover", Actor: bob, Yes: true, At: at, Expires: s.Run.Asked.Opens.Add(ops.CutoverHolds)})
+	s.addAt(at, ops.Event{Kind: ops.EventDecided, Gate: ops.GateCutover, Actor: bob, Text: "<@UBOB> approved the cutover."})
+	return s
+}
+
+// kept are settings as the rows hold them.
+func kept() map[string]string {
+	return map[string]string{"window": "Sun 04:00-06:00", "soak": "72h0m0s", "health": "https://orders.example.com/health", "one-offs": ""}
+}
+
+// trail is the audit trail of runs, newest first.
+func trail(all ...Story) ops.Trail {
+	var t ops.Trail
+	for _, s := range all {
+		t.Upgrades = append(t.Upgrades, ops.Record{Run: s.Run, Decisions: s.Decisions, Events: s.Events})
+	}
+	return t
+}
+
+// refusedTrail has refusals, and events apart from upgrades.
+func refusedTrail() ops.Trail {
+	s := timedHeldStory()
+	s.addAt(s.Run.StepSince.Add(2*time.Minute), ops.Event{Kind: ops.EventAudit, Refused: ops.RefusedOwn, Actor: alice, Gate: ops.GateCutover, Text: "refused: You asked for this upgrade, so somebody else must approve it: <@UBOB>."})
+	t := trail(s, returnedStory())
+	t.Apart = []ops.Event{
+		{Run: ops.NoRun, App: "orders", At: now, Kind: ops.EventAudit, Actor: bob, Text: "<@UBOB> set window of `orders` to Sun 04:00-06:00."},
+		{Run: ops.NoRun, App: "orders", At: now, Kind: ops.EventAudit, Actor: ops.Actor{ID: "UGUEST"}, Refused: ops.RefusedBarred, Text: "refused: You cannot start an upgrade: you are a guest of this workspace."},
+	}
+	return t
+}
+
 func notGoodStory() Story {
 	s := story(ops.StepSoak)
 	at := s.Run.StepSince.Add(time.Minute)
@@ -344,7 +394,7 @@ func (s *Story) addAt(at time.Time, e ops.Event) {
 func stories() map[string]Story {
 	all := map[string]Story{
 		"help": helpStory(), "returning": returningStory(), "returned": returnedStory(), "blocked": blockedStory(),
-		"held": heldStory(), "not-good": notGoodStory(), "reminded": remindedStory(),
+		"held": heldStory(), "timed": timedStory(), "timed-held": timedHeldStory(), "not-good": notGoodStory(), "reminded": remindedStory(),
 	}
 	for i, step := range []ops.Step{ops.StepRollbackFence, ops.StepRollbackMeter, ops.StepRollbackLift, ops.StepRollbackAttach, ops.StepSoak, ops.StepGateDestroy, ops.StepEnd} {
 		all[fmt.Sprintf("rollback-%d-%s", i, strings.TrimPrefix(string(step), "rollback."))] = rollbackStory(step)

@@ -65,10 +65,10 @@ func (b *Bot) place(ctx context.Context, c Command, channel string) error {
 	}
 	here := "<#" + b.c.Channel + ">"
 	if strings.HasPrefix(channel, "D") {
-		return ops.Userf("Upgrades are started and steered in %s, where others see them. Please type it there. Nothing was done.", here)
+		return ops.Refuse(ops.RefusedDirect, "Upgrades are started and steered in %s, where others see them. Please type it there. Nothing was done.", here)
 	}
 	if channel != b.c.Channel {
-		return ops.Userf("Upgrades are handled in %s. Please type it there. Nothing was done.", here)
+		return ops.Refuse(ops.RefusedChannel, "Upgrades are handled in %s. Please type it there. Nothing was done.", here)
 	}
 	return b.notShared(ctx)
 }
@@ -82,7 +82,7 @@ func (b *Bot) notShared(ctx context.Context) error {
 		ch, err := b.c.Web.Channel(ctx, b.c.Channel)
 		if err != nil {
 			b.c.Log.WarnContext(ctx, "whether the channel is shared cannot be seen", "err", err)
-			return ops.Userf("I could not see whether this channel is shared with another organisation, so I did nothing. Please try again in a minute.")
+			return ops.Refuse(ops.RefusedUnseen, "I could not see whether this channel is shared with another organisation, so I did nothing. Please try again in a minute.")
 		}
 		k = looked{ch.Shared, b.c.Now().Add(time.Minute)}
 		b.mu.Lock()
@@ -90,7 +90,7 @@ func (b *Bot) notShared(ctx context.Context) error {
 		b.mu.Unlock()
 	}
 	if k.value {
-		return ops.Userf("This channel is shared with another organisation, so no upgrade is handled here. Move me to a channel of your own: set `PGUPGRADE_CHANNEL` to its id. Nothing was done.")
+		return ops.Refuse(ops.RefusedShared, "This channel is shared with another organisation, so no upgrade is handled here. Move me to a channel of your own: set `PGUPGRADE_CHANNEL` to its id. Nothing was done.")
 	}
 	return nil
 }
@@ -106,8 +106,12 @@ func (b *Bot) command(ctx context.Context, t Typed, c Command) {
 			b.fail(ctx, t, err)
 			return
 		}
-		b.say(ctx, t, Said(fmt.Sprintf(":rocket: The upgrade of %s has begun, as %s in <#%s>. I look at everything first and ask before anything is stopped. %s",
-			code(started.Run.App.Name), code(started.Run.ID), b.c.Channel, prose(started.Told))))
+		when := ""
+		if !started.Opens.IsZero() {
+			when = "The cutover is set for " + date(started.Opens, dayAndTime) + "; I ask for the approval before. "
+		}
+		b.say(ctx, t, Said(fmt.Sprintf(":rocket: The upgrade of %s has begun, as %s in <#%s>. I look at everything first and ask before anything is stopped. %s%s",
+			code(started.Run.App.Name), code(started.Run.ID), b.c.Channel, when, prose(started.Told))))
 	case VerbCheck:
 		b.say(ctx, t, Said(":mag: Looking at "+code(c.App)+"; this takes some seconds. Nothing is changed."))
 		survey, err := s.Check(ctx, t.actor(), c.App, c.Request())
@@ -122,14 +126,21 @@ func (b *Bot) command(ctx context.Context, t Typed, c Command) {
 			b.fail(ctx, t, err)
 			return
 		}
-		b.say(ctx, t, Status(runs, b.links(ctx, runs), b.c.Now()))
+		var set map[string]string
+		if c.App != "" {
+			if set, err = s.RunSettings(ctx, runs[0]); err != nil {
+				b.fail(ctx, t, err)
+				return
+			}
+		}
+		b.say(ctx, t, Status(runs, b.links(ctx, runs), set, b.c.Now()))
 	case VerbHistory:
-		runs, err := s.History(ctx, c.App)
+		trail, err := s.History(ctx, c.App)
 		if err != nil {
 			b.fail(ctx, t, err)
 			return
 		}
-		b.say(ctx, t, History(c.App, runs))
+		b.say(ctx, t, History(c.App, trail))
 	case VerbCancel:
 		p, err := s.Cancel(ctx, t.actor(), c.App, "")
 		switch {
@@ -161,6 +172,8 @@ func (b *Bot) command(ctx context.Context, t Typed, c Command) {
 			return
 		}
 		b.say(ctx, t, Said("No reminder about "+code(run.Retired().Name)+" before "+date(until, dayAndTime)+"."))
+	case VerbSet:
+		b.set(ctx, t, c)
 	case VerbDestroy:
 		b.destroyTyped(ctx, t, c.App)
 	case VerbRollback:
@@ -168,11 +181,27 @@ func (b *Bot) command(ctx context.Context, t Typed, c Command) {
 	}
 }
 
+// set changes a setting, or shows what is set.
+func (b *Bot) set(ctx context.Context, t Typed, c Command) {
+	if c.Value != "" {
+		if _, err := b.c.Service.Set(ctx, t.actor(), c.App, c.Key, c.Value); err != nil {
+			b.fail(ctx, t, err)
+			return
+		}
+	}
+	app, kept, err := b.c.Service.AppSettings(ctx, c.App)
+	if err != nil {
+		b.fail(ctx, t, err)
+		return
+	}
+	b.say(ctx, t, Settings(app.Name, kept, c.Key))
+}
+
 // destroyTyped opens the modal in which the app's name is typed again.
 func (b *Bot) destroyTyped(ctx context.Context, t Typed, app string) {
 	run, err := b.c.Rows.ActiveRun(ctx, app)
 	if errors.Is(err, ops.ErrNotFound) {
-		err = ops.Userf("There is no upgrade of `%s` under way, so there is no retired database of it that I could destroy. `/pgupgrade history %s` shows past ones.", app, app)
+		err = ops.Refuse(ops.RefusedNone, "There is no upgrade of `%s` under way, so there is no retired database of it that I could destroy. `/pgupgrade history %s` shows past ones.", app, app)
 	}
 	if err != nil {
 		b.fail(ctx, t, err)
@@ -180,7 +209,7 @@ func (b *Bot) destroyTyped(ctx context.Context, t Typed, app string) {
 	}
 	digest, open := ops.OpenQuestion(run, ops.GateDestroy)
 	if !open {
-		b.say(ctx, t, Said(fmt.Sprintf("There is nothing to destroy yet: the upgrade of %s is at step %s. %s", code(app), run.Step, upperFirst(nextWords(run)))))
+		b.fail(ctx, t, ops.Refuse(ops.RefusedDestroy, "There is nothing to destroy yet: the upgrade of `%s` is at step %s.", app, run.Step))
 		return
 	}
 	b.ask(ctx, t, run, ops.Answer{Run: run.ID, Gate: ops.GateDestroy, Digest: digest, Yes: true, How: ops.ByCommand})
@@ -190,7 +219,7 @@ func (b *Bot) destroyTyped(ctx context.Context, t Typed, app string) {
 func (b *Bot) rollbackTyped(ctx context.Context, t Typed, app string) {
 	run, err := b.c.Rows.ActiveRun(ctx, app)
 	if errors.Is(err, ops.ErrNotFound) {
-		err = ops.Userf("There is no upgrade of `%s` under way, so there is nothing to roll back. `/pgupgrade history %s` shows past ones.", app, app)
+		err = ops.Refuse(ops.RefusedNone, "There is no upgrade of `%s` under way, so there is nothing to roll back. `/pgupgrade history %s` shows past ones.", app, app)
 	}
 	if err != nil {
 		b.fail(ctx, t, err)

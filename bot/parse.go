@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/pgupgrade/pgupgrade/ops"
 )
@@ -25,6 +26,7 @@ const (
 	VerbHistory  Verb = "history"
 	VerbExtend   Verb = "extend"
 	VerbRollback Verb = "rollback"
+	VerbSet      Verb = "set"
 	VerbHelp     Verb = "help"
 )
 
@@ -37,11 +39,14 @@ type Command struct {
 	DB     string
 	Days   int    // of a snooze
 	Reason string // of a snooze
+	At     string // when the cutover may begin, as typed
+	Key    string // of a setting; "" to show them
+	Value  string // of a setting; "" to show them
 }
 
 // Request is the part of a start or check that the service wants.
 func (c Command) Request() ops.Request {
-	return ops.Request{To: c.To, Plan: c.Plan, Database: c.DB}
+	return ops.Request{To: c.To, Plan: c.Plan, Database: c.DB, At: c.At}
 }
 
 // ReadOnly reports whether the command changes nothing.
@@ -49,6 +54,8 @@ func (c Command) ReadOnly() bool {
 	switch c.Verb {
 	case VerbCheck, VerbStatus, VerbHistory, VerbHelp:
 		return true
+	case VerbSet:
+		return c.Value == ""
 	}
 	return false
 }
@@ -59,7 +66,7 @@ var usage = []struct {
 	words string
 	does  string
 }{
-	{VerbStart, "start APP [to VERSION] [plan PLAN] [database NAME]", "upgrade the app's database with a follower; asks before anything is paid for or stopped"},
+	{VerbStart, "start APP [to VERSION] [plan PLAN] [database NAME] [at TIME]", "upgrade the app's database with a follower; asks before anything is paid for or stopped. `at sunday 03:00` begins the cutover then"},
 	{VerbCheck, "check APP [to VERSION] [plan PLAN] [database NAME]", "look at the app and say what would happen; changes nothing"},
 	{VerbStatus, "status [APP]", "what is under way"},
 	{VerbCancel, "cancel APP", "stop the upgrade and go back"},
@@ -69,6 +76,7 @@ var usage = []struct {
 	{VerbDestroy, "destroy APP", "destroy the database that was retired, after typing the app's name"},
 	{VerbSnooze, "snooze APP DAYS REASON", "no reminder about the retired database for so many days"},
 	{VerbHistory, "history [APP]", "past and present upgrades"},
+	{VerbSet, "set APP [KEY VALUE]", "settings of one app: health, one-offs, soak, window, freeze, read-only; without a key, what is set"},
 	{VerbHelp, "help", "this list"},
 }
 
@@ -81,23 +89,23 @@ func usageOf(v Verb) string {
 	return "`/pgupgrade help`"
 }
 
-// later answers words that are part of the picture but not of this version.
-var later = map[string]string{
-	"set":     "Settings for single apps are not available in this version; the bot's environment variables hold for all apps.",
-	"approve": "Approving happens with the button on the upgrade's message, so that what is approved has been read. `/pgupgrade status APP` links to it.",
-}
+// longest is how much of a command is read.
+const longest = 1000
 
 // Parse understands what was typed after the command's name. Its errors are
 // ops.UserErrors: they say what was not understood and how it is written, and
 // nothing was done.
 func Parse(text string) (Command, error) {
+	if n := utf8.RuneCountInString(text); n > longest {
+		return Command{}, ops.Refuse(ops.RefusedLong, "That is %s characters long; I read at most %s. Nothing was done.", count(n), count(longest))
+	}
 	words := clean(text)
 	if len(words) == 0 {
 		return Command{Verb: VerbHelp}, nil
 	}
 	first := strings.ToLower(words[0])
-	if say, ok := later[first]; ok {
-		return Command{}, ops.Userf("%s Nothing was done.", say)
+	if first == "approve" {
+		return Command{}, ops.Refuse(ops.RefusedButton, "Approving happens with the button on the upgrade's message, so that what is approved has been read. `/pgupgrade status APP` links to it. Nothing was done.")
 	}
 	c := Command{Verb: Verb(first)}
 	rest := words[1:]
@@ -106,18 +114,21 @@ func Parse(text string) (Command, error) {
 		return c, nil
 	case VerbStatus, VerbHistory:
 		if len(rest) > 1 {
-			return Command{}, wrong(c.Verb, "I do not understand %s.", quote(rest[1]))
+			return Command{}, wrong(ops.RefusedArgument, c.Verb, "I do not understand %s.", quote(rest[1]))
 		}
 		err := c.takeApp(rest, false)
 		return c, err
 	case VerbCancel, VerbRetry, VerbDestroy, VerbExtend, VerbRollback:
 		if len(rest) > 1 {
-			return Command{}, wrong(c.Verb, "I do not understand %s.", quote(rest[1]))
+			return Command{}, wrong(ops.RefusedArgument, c.Verb, "I do not understand %s.", quote(rest[1]))
 		}
 		err := c.takeApp(rest, true)
 		return c, err
 	case VerbSnooze:
 		err := c.takeSnooze(rest)
+		return c, err
+	case VerbSet:
+		err := c.takeSetting(rest, text)
 		return c, err
 	case VerbStart, VerbCheck:
 		if err := c.takeApp(rest, true); err != nil {
@@ -128,9 +139,9 @@ func Parse(text string) (Command, error) {
 	}
 	near := nearest(first, verbs())
 	if near == "" {
-		return Command{}, ops.Userf("I do not know %s. `/pgupgrade help` shows what I know. Nothing was done.", quote(words[0]))
+		return Command{}, ops.Refuse(ops.RefusedWord, "I do not know %s. `/pgupgrade help` shows what I know. Nothing was done.", quote(words[0]))
 	}
-	return Command{}, ops.Userf("I do not know %s. Did you mean *%s*? %s Nothing was done.", quote(words[0]), near, usageOf(Verb(near)))
+	return Command{}, ops.Refuse(ops.RefusedWord, "I do not know %s. Did you mean *%s*? %s Nothing was done.", quote(words[0]), near, usageOf(Verb(near)))
 }
 
 func verbs() []string {
@@ -141,11 +152,11 @@ func verbs() []string {
 	return all
 }
 
-func wrong(v Verb, format string, args ...any) error {
-	return ops.Userf("%s It is written %s. Nothing was done.", fmt.Sprintf(format, args...), usageOf(v))
+func wrong(code ops.Refusal, v Verb, format string, args ...any) error {
+	return ops.Refuse(code, "%s It is written %s. Nothing was done.", fmt.Sprintf(format, args...), usageOf(v))
 }
 
-func quote(s string) string { return "“" + cut(s, 60) + "”" }
+func quote(s string) string { return ops.Quote(s, 60) }
 
 // appName is Heroku's rule for names of apps (devcenter.heroku.com/articles/platform-api-reference#app).
 var appName = regexp.MustCompile(`^[a-z][a-z0-9-]{1,28}[a-z0-9]$`)
@@ -153,13 +164,13 @@ var appName = regexp.MustCompile(`^[a-z][a-z0-9-]{1,28}[a-z0-9]$`)
 func (c *Command) takeApp(words []string, needed bool) error {
 	if len(words) == 0 {
 		if needed {
-			return wrong(c.Verb, "Which app?")
+			return wrong(ops.RefusedMissing, c.Verb, "Which app?")
 		}
 		return nil
 	}
 	app := strings.ToLower(words[0])
 	if !appName.MatchString(app) {
-		return wrong(c.Verb, "%s is not the name of an app.", quote(words[0]))
+		return wrong(ops.RefusedName, c.Verb, "%s is not the name of an app.", quote(words[0]))
 	}
 	c.App = app
 	return nil
@@ -174,33 +185,37 @@ func (c *Command) takeOptions(words []string) error {
 		word := strings.ToLower(words[i])
 		switch word {
 		case "read-only", "readonly":
-			return ops.Userf("Read-only cutovers are not available in this version: during the cutover users see the maintenance page. Nothing was done.")
-		case "at":
-			return ops.Userf("Starting at a set time is not available in this version: start now, and approve the cutover when the time is right. Nothing was done.")
-		case "to", "plan", "database":
+			return ops.Refuse(ops.RefusedMode, "Read-only cutovers are not available in this version: during the cutover users see the maintenance page. Nothing was done.")
+		case "to", "plan", "database", "at":
 		default:
-			if near := nearest(word, []string{"to", "plan", "database"}); near != "" {
-				return wrong(c.Verb, "I do not understand %s; did you mean *%s*?", quote(words[i]), near)
+			if near := nearest(word, []string{"to", "plan", "database", "at"}); near != "" {
+				return wrong(ops.RefusedArgument, c.Verb, "I do not understand %s; did you mean *%s*?", quote(words[i]), near)
 			}
-			return wrong(c.Verb, "I do not understand %s.", quote(words[i]))
+			return wrong(ops.RefusedArgument, c.Verb, "I do not understand %s.", quote(words[i]))
 		}
 		if seen[word] {
-			return wrong(c.Verb, "*%s* is there twice.", word)
+			return wrong(ops.RefusedArgument, c.Verb, "*%s* is there twice.", word)
 		}
 		seen[word] = true
 		if i++; i == len(words) {
-			return wrong(c.Verb, "*%s* needs a word after it.", word)
+			return wrong(ops.RefusedMissing, c.Verb, "*%s* needs a word after it.", word)
 		}
 		value := words[i]
 		switch {
+		case word == "at":
+			c.At = value
+			if !strings.Contains(value, ":") && i+1 < len(words) { // a day, then a time
+				i++
+				c.At += " " + words[i]
+			}
 		case word == "to":
 			n, err := strconv.Atoi(value)
 			if err != nil || n < 10 || n > 99 {
-				return wrong(c.Verb, "%s is not a major version of PostgreSQL, such as 17.", quote(value))
+				return wrong(ops.RefusedValue, c.Verb, "%s is not a major version of PostgreSQL, such as 17.", quote(value))
 			}
 			c.To = n
 		case !argument.MatchString(value):
-			return wrong(c.Verb, "%s is not the name of a %s.", quote(value), word)
+			return wrong(ops.RefusedValue, c.Verb, "%s is not the name of a %s.", quote(value), word)
 		case word == "plan":
 			c.Plan = strings.ToLower(value)
 		default:
@@ -215,36 +230,57 @@ func (c *Command) takeSnooze(words []string) error {
 		return err
 	}
 	if len(words) < 2 {
-		return wrong(c.Verb, "For how many days, and why?")
+		return wrong(ops.RefusedMissing, c.Verb, "For how many days, and why?")
 	}
 	n, err := strconv.Atoi(words[1])
 	if err != nil || n < 1 || n > 30 {
-		return wrong(c.Verb, "%s is not a number of days from 1 to 30.", quote(words[1]))
+		return wrong(ops.RefusedValue, c.Verb, "%s is not a number of days from 1 to 30.", quote(words[1]))
 	}
 	rest := words[2:]
 	if len(rest) > 0 && (strings.EqualFold(rest[0], "days") || strings.EqualFold(rest[0], "day")) {
 		rest = rest[1:]
 	}
 	if len(rest) == 0 {
-		return wrong(c.Verb, "Why? Others should know.")
+		return wrong(ops.RefusedMissing, c.Verb, "Why? Others should know.")
 	}
 	c.Days, c.Reason = n, strings.Join(rest, " ")
 	return nil
 }
 
+// takeSetting reads the words after set. Addresses keep their scheme.
+func (c *Command) takeSetting(words []string, text string) error {
+	if err := c.takeApp(words, true); err != nil {
+		return err
+	}
+	if len(words) > 1 {
+		c.Key = strings.ToLower(words[1])
+	}
+	if len(words) == 2 {
+		return wrong(ops.RefusedMissing, c.Verb, "To what? `off` takes %s back.", quote(c.Key))
+	}
+	if len(words) > 2 {
+		c.Value = strings.Join(split(link.ReplaceAllString(text, "$1$2"))[3:], " ")
+	}
+	return nil
+}
+
 // link is how Slack sends what it took for an address: <http://orders|orders>.
-var link = regexp.MustCompile(`<(?:[a-z]+://|mailto:)([^|>\s]*)(?:\|([^>]*))?>`)
+var link = regexp.MustCompile(`<([a-z]+://|mailto:)([^|>\s]*)(?:\|([^>]*))?>`)
 
 // clean splits a text into words, without what phones and Slack put around
 // them: links, quotes, backquotes, commas.
 func clean(text string) []string {
 	text = link.ReplaceAllStringFunc(text, func(s string) string {
 		m := link.FindStringSubmatch(s)
-		if m[2] != "" {
-			return m[2]
+		if m[3] != "" {
+			return m[3]
 		}
-		return strings.TrimSuffix(m[1], "/")
+		return strings.TrimSuffix(m[2], "/")
 	})
+	return split(text)
+}
+
+func split(text string) []string {
 	text = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(text)
 	var out []string
 	for _, w := range strings.Fields(text) {

@@ -36,6 +36,15 @@ func TestParse(t *testing.T) {
 		{"history", Command{Verb: VerbHistory}},
 		{"history orders", Command{Verb: VerbHistory, App: "orders"}},
 		{"snooze orders 3 waiting for the report", Command{Verb: VerbSnooze, App: "orders", Days: 3, Reason: "waiting for the report"}},
+		{"start orders at 03:00", Command{Verb: VerbStart, App: "orders", At: "03:00"}},
+		{"start orders at 2026-12-01 03:00 to 17", Command{Verb: VerbStart, App: "orders", To: 17, At: "2026-12-01 03:00"}},
+		{"start orders to 17 at sunday 3:00", Command{Verb: VerbStart, App: "orders", To: 17, At: "sunday 3:00"}},
+		{"set orders", Command{Verb: VerbSet, App: "orders"}},
+		{"set orders window Sun 02:00–05:00", Command{Verb: VerbSet, App: "orders", Key: "window", Value: "Sun 02:00–05:00"}},
+		{"set orders window “Sun 02:00-05:00”", Command{Verb: VerbSet, App: "orders", Key: "window", Value: "Sun 02:00-05:00"}},
+		{"set orders health <https://orders.example.com/up|orders.example.com/up>", Command{Verb: VerbSet, App: "orders", Key: "health", Value: "https://orders.example.com/up"}},
+		{"set <http://orders.com|orders> health <https://orders.example.com/>", Command{Verb: VerbSet, App: "orders", Key: "health", Value: "https://orders.example.com/"}},
+		{"set orders one-offs stop", Command{Verb: VerbSet, App: "orders", Key: "one-offs", Value: "stop"}},
 		{"snooze orders 3 days waiting", Command{Verb: VerbSnooze, App: "orders", Days: 3, Reason: "waiting"}},
 	}
 	for _, tt := range tests {
@@ -72,22 +81,25 @@ func TestParseRefuses(t *testing.T) {
 		{"start orders to seventeen", []string{"not a major version"}},
 		{"start orders to 17 to 16", []string{"twice"}},
 		{"start orders read-only", []string{"not available in this version"}},
-		{"start orders at 22:00", []string{"not available in this version"}},
+		{"start orders at", []string{"*at* needs a word"}},
+		{"set", []string{"Which app?"}},
+		{"set orders window", []string{"To what?", "`off`"}},
+		{"start orders " + strings.Repeat("x", 10_000), []string{"10,013 characters", "1,000"}},
 		{"start orders plan $(rm)", []string{"not the name of a plan"}},
-		{"set orders soak 2d", []string{"not available in this version"}},
 		{"approve orders", []string{"button"}},
 		{"snooze orders", []string{"how many days"}},
 		{"snooze orders 99 because", []string{"1 to 30"}},
 		{"snooze orders 3", []string{"Why?"}},
 		{"cancel", []string{"Which app?"}},
 		{"cancel orders now", []string{"I do not understand “now”"}},
-		{"status <!channel>", []string{"not the name of an app"}},
+		{"status <!channel>", []string{"“‹!channel›” is not the name of an app"}},
+		{"<@UBOB> orders", []string{"I do not know “‹@UBOB›”"}},
 	}
 	for _, tt := range tests {
 		c, err := Parse(tt.text)
 		var user *ops.UserError
-		if !errors.As(err, &user) {
-			t.Errorf("Parse(%q) = %+v, %v; want a UserError", tt.text, c, err)
+		if !errors.As(err, &user) || user.Code == "" {
+			t.Errorf("Parse(%q) = %+v, %v; want a refusal", tt.text, c, err)
 			continue
 		}
 		for _, s := range append(tt.says, "Nothing was done.") {

@@ -141,8 +141,7 @@ func (p *People) ours(ctx context.Context) (string, error) {
 }
 
 // Policy says who may decide, as of at most a minute ago. Groups and people that
-// could not be looked up are in Failed and approve nothing; while there are any,
-// nobody counts as the only approver, since somebody may be missing.
+// could not be looked up are in Failed and approve nothing.
 func (p *People) Policy(ctx context.Context) (ops.Policy, error) {
 	p.mu.Lock()
 	policy, fresh := p.policy, p.now().Before(p.until)
@@ -184,9 +183,6 @@ func (p *People) lookAll(ctx context.Context) (ops.Policy, error) {
 	who, failed := p.lookMany(ctx, ids)
 	policy.Approvers = who
 	policy.Failed = append(policy.Failed, failed...)
-	if len(policy.Failed) > 0 && p.approval == ops.ApprovalDefault {
-		policy.Approval = ops.ApprovalTwo
-	}
 	if ctx.Err() != nil {
 		return ops.Policy{}, fmt.Errorf("look up the approvers: %w", ctx.Err())
 	}

@@ -23,6 +23,9 @@ const endedFor = 24 * time.Hour
 // whether it still takes posts: the cutover begins only where it does.
 const confirmEvery = 20 * time.Second
 
+// soon is how long before the time of an approved cutover that begins.
+const soon = 2 * time.Minute
+
 // showChanges puts what changed until ctx ends. It begins with every run that is
 // active or ended lately, so whatever an earlier process left undone is made up.
 func (b *Bot) showChanges(ctx context.Context) {
@@ -156,7 +159,7 @@ func (b *Bot) confirm(ctx context.Context) {
 		return
 	}
 	for _, run := range runs {
-		waits := run.Step == ops.StepGateCutover && run.Asked != nil && run.Asked.Blocked != ""
+		waits := run.Step == ops.StepGateCutover && run.Asked != nil && run.Asked.Blocked != "" && run.Asked.Opens.Sub(b.c.Now()) < soon
 		if !waits && b.c.Writer.Blocked(run.Channel) == nil {
 			continue
 		}

@@ -30,14 +30,17 @@ func Help() View {
 }
 
 // Status is what is under way, one paragraph a run. links leads from a run's id
-// to its message, where known.
-func Status(runs []ops.Run, links map[string]string, now time.Time) View {
+// to its message, where known; set is what is set for the app, when it is one.
+func Status(runs []ops.Run, links, set map[string]string, now time.Time) View {
 	if len(runs) == 0 {
 		return Said("Nothing is under way. `/pgupgrade start APP` begins an upgrade; `/pgupgrade history` shows past ones.")
 	}
 	var lines []string
 	for _, r := range runs {
 		lines = append(lines, statusLine(r, links[r.ID], now))
+	}
+	if s := settingsLine(set); s != "" {
+		lines = append(lines, s)
 	}
 	v := View{Blocks: sections(lines), Text: unmark(strings.Join(lines, "\n"))}
 	if len(runs) == 1 {
@@ -68,28 +71,6 @@ func statusLine(r ops.Run, link string, now time.Time) string {
 		s += "\n*Cost:* " + c + " so far"
 	}
 	return s
-}
-
-// History is past and present runs, newest first.
-func History(app string, runs []ops.Run) View {
-	if len(runs) == 0 {
-		if app != "" {
-			return Said("There was no upgrade of " + code(app) + " yet. `/pgupgrade check " + escape(app) + "` looks at it.")
-		}
-		return Said("There was no upgrade yet. `/pgupgrade check APP` looks at an app.")
-	}
-	lines := []string{"*Upgrades, newest first*"}
-	for _, r := range runs {
-		s := stateMark(r) + " " + date(r.CreatedAt, dayAndTime) + " *" + escape(r.App.Name) + "* " + versions(r) + ": " + state(r) + ", asked for by " + mention(r.Requester)
-		if d := downtime(r); d != "" {
-			s += ", downtime " + ops.FormatDuration(r.Outage.Until.Sub(r.Outage.From))
-		}
-		if !r.Active() && r.Outcome != ops.Succeeded && r.Why != "" {
-			s += "\n      " + cutLines(prose(r.Why), 300)
-		}
-		lines = append(lines, s+" · "+code(r.ID))
-	}
-	return fit(View{Text: unmark(strings.Join(lines, "\n")), Blocks: sections(lines)})
 }
 
 // Details is what the root message leaves out: the findings, the plan, and each

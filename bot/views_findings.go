@@ -94,12 +94,36 @@ func planLines(p *ops.RunPlan) []string {
 		fmt.Sprintf("*Time:* about %s to prepare, while the app stays open (creating the follower restarts its dynos once or twice). Then the cutover: about %s in which users see the maintenance page; past %s I go back by myself.",
 			roughly(p.Forecast.Provision+p.Forecast.CatchUp), ops.FormatDuration(p.Forecast.Outage), ops.FormatDuration(p.Forecast.Limit)),
 	}
+	if w := whenWords(p); w != "" {
+		lines = append(lines, "*When:* "+w)
+	}
+	if p.ReadOnlyFlag != "" {
+		lines = append(lines, "*Read-only:* the app can live read-only with "+code(p.ReadOnlyFlag)+"; this version shows the maintenance page all the same.")
+	}
 	backup := "one is taken beside the follower."
 	if !p.NeedsBackup {
 		backup = "none is taken: " + prose(p.BackupWhy) + "."
 	}
 	return append(lines, "*Backup:* "+backup,
 		"*Way back:* until the switch, the app just goes on with "+code(p.Old.Name)+", which is not changed. After it, the old database is kept until somebody destroys it.")
+}
+
+// whenWords says when the cutover may begin; "" when at any time.
+func whenWords(p *ops.RunPlan) string {
+	var parts []string
+	if !p.NotBefore.IsZero() {
+		parts = append(parts, "the cutover begins at "+date(p.NotBefore, dayAndTime)+" at the earliest, if it was approved before; the follower is kept until then")
+	}
+	if len(p.Windows) > 0 {
+		parts = append(parts, "a cutover takes place within "+code(ops.FormatWindows(p.Windows))+" ("+escape(p.Zone)+")")
+	}
+	if len(p.Freezes) > 0 {
+		parts = append(parts, "none begins within "+code(ops.FormatFreezes(p.Freezes)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return strings.Join(parts, "; ") + "."
 }
 
 func orElse(s, otherwise string) string {

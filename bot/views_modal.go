@@ -24,7 +24,7 @@ const (
 // counts what follows.
 func TypedModal(run ops.Run, gate ops.Gate, digest string) slackgo.ModalViewRequest {
 	title, submit, lines := "Approve the cutover", "Approve cutover", cutoverWords(run)
-	lead := "You asked for this upgrade and are the only approver, so you approve by typing the app's name; the record says so."
+	lead := "You asked for this upgrade yourself, so you approve it by typing the app's name; the record says so."
 	if gate == ops.GateDestroy {
 		title, submit, lines = "Destroy "+retired(run)+" database", "Destroy", destroyCounts(run)
 		lead = "*This cannot be undone.* It destroys " + code(run.Retired().Name) + " by its id, and nothing else:"

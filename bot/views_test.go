@@ -25,7 +25,7 @@ func TestGolden(t *testing.T) {
 	for name, s := range stories() {
 		t.Run(name, func(t *testing.T) {
 			var read strings.Builder
-			views := map[string]View{"root": Root(s.Run, s.Decisions, now), "details": Details(s), "status": Status([]ops.Run{s.Run}, map[string]string{s.Run.ID: "https://example.slack.com/archives/C1/p1"}, now)}
+			views := map[string]View{"root": Root(s.Run, s.Decisions, now), "details": Details(s), "status": Status([]ops.Run{s.Run}, map[string]string{s.Run.ID: "https://example.slack.com/archives/C1/p1"}, nil, now)}
 			read.WriteString("=== the message in the channel\n" + readable(views["root"]))
 			for _, e := range s.Events {
 				key := fmt.Sprintf("event-%02d-%s", e.ID, e.Kind)
@@ -60,12 +60,13 @@ func TestGoldenAnswers(t *testing.T) {
 	blocked.Findings = blockedStory().Run.Findings
 	views := map[string]View{
 		"help": Help(), "check": Findings(survey), "check-blocked": Findings(blocked),
-		"status-none": Status(nil, nil, now), "status-two": Status([]ops.Run{s, helpStory().Run}, nil, now),
-		"history": History("", []ops.Run{s, returnedStory().Run, story(ops.StepEnd).Run}), "history-none": History("orders", nil),
+		"status-none": Status(nil, nil, nil, now), "status-two": Status([]ops.Run{s, helpStory().Run}, nil, nil, now),
+		"status-set": Status([]ops.Run{timedStory().Run}, nil, kept(), now), "settings": Settings("orders", kept(), "window"), "settings-none": Settings("orders", nil, ""),
+		"history": History("", trail(story(ops.StepGateCutover), returnedStory(), story(ops.StepEnd))), "history-app": History("orders", refusedTrail()), "history-none": History("orders", ops.Trail{}),
 		"cancel": Confirmation(ops.PlanCancel(s)), "cancel-in-cutover": Confirmation(ops.PlanCancel(story(ops.StepUpgrade).Run)),
 	}
 	var read strings.Builder
-	for _, key := range []string{"help", "check", "check-blocked", "status-none", "status-two", "history", "history-none", "cancel", "cancel-in-cutover"} {
+	for _, key := range []string{"help", "check", "check-blocked", "status-none", "status-two", "status-set", "settings", "settings-none", "history", "history-app", "history-none", "cancel", "cancel-in-cutover"} {
 		checkView(t, key, views[key])
 		read.WriteString("=== " + key + "\n" + readable(views[key]) + "\n")
 	}
@@ -114,8 +115,9 @@ func TestViewsFit(t *testing.T) {
 			}
 			checkView(t, "root", Root(s.Run, s.Decisions, now))
 			checkView(t, "details", Details(s))
-			checkView(t, "status", Status([]ops.Run{s.Run, s.Run, s.Run}, nil, now))
-			checkView(t, "history", History("", []ops.Run{s.Run, s.Run, s.Run}))
+			checkView(t, "status", Status([]ops.Run{s.Run, s.Run, s.Run}, nil, map[string]string{"health": long, "window": long}, now))
+			checkView(t, "history", History("orders", trail(s, s, s)))
+			checkView(t, "settings", Settings(long, map[string]string{"health": long, "window": long}, ""))
 			checkView(t, "check", Findings(ops.Survey{App: r.App, Plan: plan(), Findings: r.Findings}))
 			for _, e := range s.Events {
 				checkView(t, string(e.Kind), s.Reply(e))
@@ -140,7 +142,7 @@ func TestNothingFromOutsideMentions(t *testing.T) {
 			s.Events[i].Text = evil
 		}
 		s.Approvers = nil
-		views := []View{Root(s.Run, s.Decisions, now), Details(s), Status([]ops.Run{s.Run}, nil, now), History("", []ops.Run{s.Run})}
+		views := []View{Root(s.Run, s.Decisions, now), Details(s), Status([]ops.Run{s.Run}, nil, map[string]string{"window": evil}, now), History("orders", trail(s)), Settings(evil, map[string]string{"health": evil}, "")}
 		for _, e := range s.Events {
 			views = append(views, s.Reply(e))
 		}

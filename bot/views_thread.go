@@ -236,6 +236,9 @@ func cutoverWords(run ops.Run) []string {
 			lines = append(lines, findingLine(f))
 		}
 	}
+	if run.Asked != nil && !run.Asked.Opens.IsZero() {
+		return append(lines, "*Next:* a yes begins the cutover at "+date(run.Asked.Opens, dayAndTime)+", if everything is still as it is here, no one-off dyno runs and no deploy is under way; it holds until "+ops.FormatDuration(ops.CutoverHolds)+" after that. No destroys the follower and ends the upgrade.")
+	}
 	return append(lines, "*Next:* a yes holds for "+ops.FormatDuration(ops.CutoverHolds)+"; the cutover begins as soon as no one-off dyno runs and no deploy is under way. No destroys the follower and ends the upgrade.")
 }
 
@@ -246,7 +249,11 @@ func (s Story) decided(e ops.Event) View {
 	text := prose(e.Text)
 	switch {
 	case e.Gate == ops.GateCutover && known && d.Yes:
-		text += " It holds until " + date(d.Expires, timeOnly) + "."
+		format := timeOnly
+		if d.Expires.Sub(d.At) > ops.CutoverHolds {
+			format = dayAndTime
+		}
+		text += " It holds until " + date(d.Expires, format) + "."
 	case e.Gate == ops.GateApp && known && !d.Yes:
 		return s.byHand(text)
 	case e.Gate == ops.GateApp && known:

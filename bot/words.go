@@ -187,6 +187,9 @@ func nextWords(run ops.Run) string {
 	case ops.StepGateCutover:
 		if run.Asked != nil && run.Asked.Blocked == "" {
 			s = "an approver says yes or no. The app stays open until then, and the follower stays caught up."
+			if !run.Asked.Opens.IsZero() {
+				s = "an approver says yes or no; after a yes the cutover begins at " + date(run.Asked.Opens, dayAndTime) + ". The app stays open until then, and the follower stays caught up."
+			}
 		}
 	case ops.StepGateDestroy:
 		s = "somebody destroys the " + retired(run) + " database, or snoozes the reminder. It costs money until then."

@@ -81,3 +81,14 @@ func LatestDecision(all []Decision, gate Gate, digest string, since, now time.Ti
 	}
 	return Decision{}, false
 }
+
+// ExpiredDecision returns the newest yes at the gate about digest that was given
+// after since, when it has expired by now.
+func ExpiredDecision(all []Decision, gate Gate, digest string, since, now time.Time) (Decision, bool) {
+	for i := len(all) - 1; i >= 0; i-- {
+		if d := all[i]; d.Gate == gate && d.Digest == digest && !d.At.Before(since) {
+			return d, d.Yes && !d.Expires.IsZero() && !now.Before(d.Expires)
+		}
+	}
+	return Decision{}, false
+}

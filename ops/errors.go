@@ -3,6 +3,7 @@ package ops
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -56,11 +57,37 @@ func (e *CallError) Unwrap() error { return e.Kind }
 
 // UserError is something a person can put right. Its text is one or two
 // sentences that say what was wrong and what to do; it is shown as it is.
-type UserError struct{ Text string }
+type UserError struct {
+	Text string
+	Code Refusal // which row of Refusals it is; "" for what only a terminal says
+}
 
 func (e *UserError) Error() string { return e.Text }
 
-// Userf returns a UserError.
+// Refuse returns a UserError that is a row of Refusals.
+func Refuse(code Refusal, format string, args ...any) error {
+	return &UserError{Text: fmt.Sprintf(format, args...), Code: code}
+}
+
+// Userf returns a UserError of a terminal or of the start of the program. What
+// people in Slack can run into is refused with Refuse.
 func Userf(format string, args ...any) error {
 	return &UserError{Text: fmt.Sprintf(format, args...)}
 }
+
+// marks are what means something in Slack's messages: mentions, links, code,
+// emphasis.
+var marks = strings.NewReplacer("<", "‹", ">", "›", "`", "'", "*", "∗")
+
+// Quote puts what somebody typed into a sentence: on one line, cut at most runes,
+// in quotes, and so that it mentions nobody and marks up nothing.
+func Quote(s string, most int) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most-1]) + "…"
+	}
+	return "“" + marks.Replace(s) + "”"
+}
+
+// quote is Quote for what should be short.
+func quote(s string) string { return Quote(s, 60) }

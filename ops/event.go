@@ -36,7 +36,13 @@ type Event struct {
 	Actor Actor         `json:"actor"`
 	Text  string        `json:"text"` // plain sentences; `code` in backquotes; no secret
 	Took  time.Duration `json:"took,omitempty"`
+
+	Refused Refusal `json:"refused,omitempty"` // of a refusal: which one
+	App     string  `json:"app,omitempty"`     // of what belongs to no run
 }
+
+// NoRun groups the events that belong to no run: settings, and refusals to start.
+const NoRun = "-"
 
 // Loud reports whether people must notice: approvers and requester are
 // mentioned and the post is shown in the channel too.

@@ -43,7 +43,7 @@ const (
 	EventTriggers          Thing = "event triggers"
 	PathFunctions          Thing = "functions that rely on search_path in indexes, generated columns or materialized views"
 	SearchIndexes          Thing = "full text and trigram indexes"
-	Settings               Thing = "settings on roles and databases"
+	RoleSettings           Thing = "settings on roles and databases"
 	ForeignServers         Thing = "foreign servers"
 	StatementsUsers        Thing = "objects that depend on pg_stat_statements, pg_cron, pgaudit or pg_partman"
 	UnloggedTables         Thing = "unlogged tables"

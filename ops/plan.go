@@ -26,33 +26,46 @@ const (
 // RunPlan is what a run will do, frozen at the survey. The digest of what
 // matters in it is what people approve.
 type RunPlan struct {
-	Method      string       `json:"method"`
-	Mode        string       `json:"mode"`
-	Apps        []PlanApp    `json:"apps"`
-	Old         Ref          `json:"old"`
-	OldPlan     string       `json:"old_plan"`
-	From        string       `json:"from"` // "15"
-	FromMinor   string       `json:"from_minor"`
-	To          string       `json:"to"` // "17"
-	NewName     string       `json:"new_name"`
-	NewPlan     string       `json:"new_plan"`
-	NewAlias    string       `json:"new_alias"` // attachment name of the follower on the billing app
-	OldAlias    string       `json:"old_alias"` // name that the old database keeps on the billing app, never moved
-	BillingApp  Ref          `json:"billing_app"`
-	OneOffs     OneOffPolicy `json:"one_offs"`
-	Bytes       int64        `json:"bytes"`
-	Cents       int          `json:"cents"`     // price of the new database a month
-	OldCents    int          `json:"old_cents"` // price of the old one a month
-	Forecast    Forecast     `json:"forecast"`
-	Fates       []Fate       `json:"fates,omitempty"`     // what will happen to everything that leads to the old database or lives on it
-	Reach       Place        `json:"reach"`               // where the old database's URL is read before it has its spare name
-	SQL         bool         `json:"sql"`                 // the old database can be reached by SQL
-	SQLWhy      string       `json:"sql_why,omitempty"`   // why not
-	Schedules   []Schedule   `json:"schedules,omitempty"` // backup schedules of the old database, made again on the new one
-	NeedsBackup bool         `json:"needs_backup"`
-	BackupWhy   string       `json:"backup_why"`
+	Method      string           `json:"method"`
+	Mode        string           `json:"mode"`
+	Apps        []PlanApp        `json:"apps"`
+	Old         Ref              `json:"old"`
+	OldPlan     string           `json:"old_plan"`
+	From        string           `json:"from"` // "15"
+	FromMinor   string           `json:"from_minor"`
+	To          string           `json:"to"` // "17"
+	NewName     string           `json:"new_name"`
+	NewPlan     string           `json:"new_plan"`
+	NewAlias    string           `json:"new_alias"` // attachment name of the follower on the billing app
+	OldAlias    string           `json:"old_alias"` // name that the old database keeps on the billing app, never moved
+	BillingApp  Ref              `json:"billing_app"`
+	OneOffs     OneOffPolicy     `json:"one_offs"`
+	Bytes       int64            `json:"bytes"`
+	Cents       int              `json:"cents"`     // price of the new database a month
+	OldCents    int              `json:"old_cents"` // price of the old one a month
+	Forecast    Forecast         `json:"forecast"`
+	Fates       []Fate           `json:"fates,omitempty"`     // what will happen to everything that leads to the old database or lives on it
+	Reach       Place            `json:"reach"`               // where the old database's URL is read before it has its spare name
+	SQL         bool             `json:"sql"`                 // the old database can be reached by SQL
+	SQLWhy      string           `json:"sql_why,omitempty"`   // why not
+	Schedules   []BackupSchedule `json:"schedules,omitempty"` // backup schedules of the old database, made again on the new one
+	NeedsBackup bool             `json:"needs_backup"`
+	BackupWhy   string           `json:"backup_why"`
 	// Schema is the hash of the schema when the plan was made; "" when there was no SQL.
 	Schema string `json:"schema,omitempty"`
+
+	// What was set for the app, or asked for.
+	Soak         time.Duration `json:"soak,omitempty"`           // 0: the program's
+	ReadOnlyFlag string        `json:"read_only_flag,omitempty"` // config var
+	NotBefore    time.Time     `json:"not_before"`               // of the cutover; zero: at once
+	Windows      []Window      `json:"windows,omitempty"`        // none: any time
+	Freezes      []Freeze      `json:"freezes,omitempty"`
+	Zone         string        `json:"zone,omitempty"` // of windows and freezes, for people
+}
+
+// Schedule is when the cutover may begin; zone is that of windows and freezes.
+func (p RunPlan) Schedule(zone *time.Location) Schedule {
+	return Schedule{NotBefore: p.NotBefore, Windows: p.Windows, Freezes: p.Freezes, Zone: zone}
 }
 
 // Fate is one thing that leads to the old database or lives on it, and what

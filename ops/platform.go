@@ -187,15 +187,15 @@ type Transfer struct {
 	DatabaseID string // "" when the service does not say
 }
 
-// Schedule is a daily backup of a database.
-type Schedule struct {
+// BackupSchedule is a daily backup of a database.
+type BackupSchedule struct {
 	ID       string `json:"id"`
 	Name     string `json:"name"` // a config var name: "DATABASE_URL"
 	Hour     int    `json:"hour"`
 	Timezone string `json:"timezone"`
 }
 
-func (s Schedule) String() string { return fmt.Sprintf("at %02d:00 %s", s.Hour, s.Timezone) }
+func (s BackupSchedule) String() string { return fmt.Sprintf("at %02d:00 %s", s.Hour, s.Timezone) }
 
 // Credential is one Postgres credential; "default" always exists.
 type Credential struct {

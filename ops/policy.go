@@ -38,6 +38,7 @@ type Ruling struct {
 	Allowed bool
 	Typed   bool   // allowed, by typing the app's name
 	Why     string // when not allowed: one sentence with what to do
+	Code    Refusal
 }
 
 func (p Policy) active() []string {
@@ -75,11 +76,30 @@ func (p Policy) MayDecide(gate Gate, who Person, requester string) Ruling {
 	case ApprovalButton:
 		return Ruling{Allowed: true}
 	case ApprovalDefault:
-		if len(p.active()) == 1 {
+		// Whoever could not be looked up may be the second one.
+		if len(p.active()) == 1 && len(p.Failed) == 0 {
 			return Ruling{Allowed: true, Typed: true}
 		}
 	}
-	return Ruling{Why: fmt.Sprintf("You asked for this upgrade, so somebody else must approve it: %s.", p.mentions(who.ID))}
+	return Ruling{Code: RefusedOwn, Why: fmt.Sprintf("You asked for this upgrade, so somebody else must approve it: %s.", p.mentions(who.ID))}
+}
+
+// MayStart rules on asking for an upgrade: every active full member may. What
+// it costs and stops is decided at the gates.
+func (p Policy) MayStart(who Person) Ruling {
+	if who.Barred != "" {
+		return Ruling{Code: RefusedBarred, Why: fmt.Sprintf("You cannot start an upgrade: you are %s.", who.Barred)}
+	}
+	return Ruling{Allowed: true}
+}
+
+// MaySet rules on the settings of an app: they say when users may be locked out
+// and what is stopped, so approvers alone.
+func (p Policy) MaySet(who Person) Ruling {
+	if r, ok := p.refusal(who); !ok {
+		return r
+	}
+	return Ruling{Allowed: true}
 }
 
 // MayOrder rules on cancel, retry, return and the answer to "does the app look
@@ -101,12 +121,18 @@ func (p Policy) Told(requester Person) string {
 	switch {
 	case !p.Configured || len(p.active()) == 0:
 		return p.MayDecideNobody(requester.ID)
+	case r.Allowed && r.Typed && len(p.active()) > 1:
+		return "You may approve the cutover yourself, by typing the app's name."
 	case r.Allowed && r.Typed:
 		return "You are the only approver, so you will approve the cutover yourself by typing the app's name."
 	case r.Allowed:
 		return "You may approve the cutover yourself."
 	}
-	return "The cutover must be approved by " + p.mentions(requester.ID) + "."
+	told := "The cutover must be approved by " + p.mentions(requester.ID) + "."
+	if len(p.Failed) > 0 {
+		told += " These could not be looked up just now and approve nothing: " + strings.Join(p.Failed, ", ") + "."
+	}
+	return told
 }
 
 // MayDecideNobody is the sentence for a workspace in which nobody may approve.
@@ -124,15 +150,15 @@ func (p Policy) MayDecideNobody(caller string) string {
 func (p Policy) refusal(who Person) (Ruling, bool) {
 	switch {
 	case who.Barred != "":
-		return Ruling{Why: "You cannot decide this: you are " + who.Barred + "."}, false
+		return Ruling{Code: RefusedBarred, Why: "You cannot decide this: you are " + who.Barred + "."}, false
 	case !p.Configured || len(p.active()) == 0:
-		return Ruling{Why: p.MayDecideNobody(who.ID)}, false
+		return Ruling{Code: RefusedNobody, Why: p.MayDecideNobody(who.ID)}, false
 	case !p.IsApprover(who):
 		why := fmt.Sprintf("You are not an approver. Ask %s, or add `%s` to `PGUPGRADE_APPROVERS`.", p.mentions(""), who.ID)
 		if len(p.Failed) > 0 {
 			why += " These groups could not be looked up just now and approve nobody: " + strings.Join(p.Failed, ", ") + "."
 		}
-		return Ruling{Why: why}, false
+		return Ruling{Code: RefusedNotApprover, Why: why}, false
 	}
 	return Ruling{}, true
 }

@@ -66,6 +66,9 @@ type Request struct {
 	Plan       string `json:"plan"`     // "": the leader's plan
 	Database   string `json:"database"` // "": the one attached as DATABASE
 	ApprovesBy string `json:"approves"` // "start" when the requester's start is itself the decision to create
+
+	At        string    `json:"at,omitempty"` // as typed; "": as soon as it is approved
+	NotBefore time.Time `json:"not_before"`   // what At means
 }
 
 // Ask is the question that a gate has put.
@@ -75,6 +78,7 @@ type Ask struct {
 	At      time.Time `json:"at"`      // when it was first put
 	Last    time.Time `json:"last"`    // when it was last repeated
 	Blocked string    `json:"blocked"` // why a given yes cannot be acted on yet
+	Opens   time.Time `json:"opens"`   // of the cutover: when it may begin; zero: now
 }
 
 // StepRecord is one step that the run went through.

@@ -21,7 +21,9 @@ type Rows interface {
 	Decide(ctx context.Context, d Decision, e Event) (Decision, error)
 	Audit(ctx context.Context, e Event) error
 	Events(ctx context.Context, run string, after int64) ([]Event, error)
+	Decisions(ctx context.Context, run string) ([]Decision, error)
 	SetSetting(ctx context.Context, app, key, value string, by Actor) error
+	Settings(ctx context.Context, app string) (map[string]string, error)
 }
 
 // RunFilter chooses runs. Zero fields choose all.
@@ -44,6 +46,8 @@ type Surveyor interface {
 	// Resolve finds the app and its database. Its errors are UserErrors where a
 	// person can put it right.
 	Resolve(ctx context.Context, app string, req Request) (appRef, database Ref, err error)
+	// FindApp finds the app alone, with the same errors.
+	FindApp(ctx context.Context, app string) (Ref, error)
 	Survey(ctx context.Context, app string, req Request) (Survey, error)
 }
 
@@ -68,6 +72,7 @@ type Service struct {
 	Carrier  Carrier
 	People   People
 	Now      func() time.Time
+	Zone     *time.Location // of times that people type; nil: UTC
 	Log      *slog.Logger
 }
 
@@ -87,21 +92,43 @@ func NewRunID(app string) string {
 
 // Started is the answer to a start.
 type Started struct {
-	Run  Run
-	Told string // who will have to approve
+	Run   Run
+	Told  string    // who will have to approve
+	Opens time.Time // of the cutover: when it may begin at the earliest; zero: once approved
 }
 
-// Start opens a run. It refuses when the app or the database cannot be found,
-// when a run is active for that database, and when the person is barred.
+// Start opens a run. What is known at once to stand in its way is refused, and
+// nothing is created: an app or a database that cannot be found, a check that
+// blocks, a run that is active for that database, a time at which no cutover
+// may begin, a person who is barred.
 func (s *Service) Start(ctx context.Context, actor Actor, channel, app string, req Request) (Started, error) {
 	who, policy, err := s.who(ctx, actor)
 	if err != nil {
 		return Started{}, err
 	}
-	if who.Barred != "" {
-		return Started{}, Userf("You cannot start an upgrade: you are %s.", who.Barred)
+	if r := policy.MayStart(who); !r.Allowed {
+		return Started{}, s.refuseApp(ctx, app, actor, r)
+	}
+	if req.At != "" {
+		if req.NotBefore, err = ParseAt(req.At, s.Now(), s.Zone); err != nil {
+			return Started{}, err
+		}
 	}
 	appRef, db, err := s.Surveyor.Resolve(ctx, app, req)
+	if err != nil {
+		return Started{}, err
+	}
+	if err := s.idle(ctx, appRef, db); err != nil {
+		return Started{}, err
+	}
+	survey, err := s.Surveyor.Survey(ctx, appRef.Name, req)
+	if err != nil {
+		return Started{}, err
+	}
+	if err := blocked(survey); err != nil {
+		return Started{}, err
+	}
+	opens, err := s.opening(survey.Plan)
 	if err != nil {
 		return Started{}, err
 	}
@@ -116,9 +143,13 @@ func (s *Service) Start(ctx context.Context, actor Actor, channel, app string, r
 		Steps: []StepRecord{{Step: StepSurvey, Begun: now}},
 	}
 	told := policy.Told(who)
+	when := ""
+	if !opens.IsZero() {
+		when = fmt.Sprintf(", with the cutover on %s", FormatMoment(opens, s.Zone))
+	}
 	run, err = s.Rows.CreateRun(ctx, run, []Event{{
 		Run: run.ID, At: now, Kind: EventStarted, Step: StepSurvey, Actor: actor,
-		Text: fmt.Sprintf("Upgrade of `%s` on `%s` asked for. %s", db.Name, appRef.Name, told),
+		Text: fmt.Sprintf("Upgrade of `%s` on `%s` asked for%s. %s", db.Name, appRef.Name, when, told),
 	}}, nil)
 	if errors.Is(err, ErrActive) {
 		return Started{}, s.alreadyActive(ctx, appRef, db)
@@ -130,20 +161,94 @@ func (s *Service) Start(ctx context.Context, actor Actor, channel, app string, r
 	if err := s.Carrier.Start(ctx, run.ID); err != nil {
 		s.Log.WarnContext(ctx, "carrier did not take the run yet; the sweep will", "run", run.ID, "err", err)
 	}
-	return Started{Run: run, Told: told}, nil
+	return Started{Run: run, Told: told, Opens: opens}, nil
+}
+
+// idle refuses when a run is active for the database. The row that is created
+// later is what makes sure.
+func (s *Service) idle(ctx context.Context, app, db Ref) error {
+	run, err := s.Rows.ActiveRun(ctx, app.ID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for a run of %s: %w", app.Name, err)
+	case run.Database.ID == db.ID:
+		return s.alreadyActive(ctx, app, db)
+	}
+	return nil
+}
+
+// blocked refuses a start that a check would end right away.
+func blocked(survey Survey) error {
+	blocks := With(survey.Findings, Block)
+	if len(blocks) == 0 && survey.Plan != nil {
+		return nil
+	}
+	if len(blocks) == 0 {
+		return Refuse(RefusedCheck, "No plan could be made for `%s`, so nothing was created. `/pgupgrade check %s` says what could not be read.", survey.App.Name, survey.App.Name)
+	}
+	text := Blocking(blocks[0])
+	if n := len(blocks) - 1; n > 0 {
+		text += fmt.Sprintf(" (%d more in the way: `/pgupgrade check %s` lists all.)", n, survey.App.Name)
+	}
+	return Refuse(refusedBy(blocks[0].Check), "The upgrade of `%s` was not started, and nothing was created: %s", survey.App.Name, text)
+}
+
+// Blocking is a finding that blocks in one or two sentences.
+func Blocking(f Finding) string {
+	if f.Fix == "" {
+		return f.Evidence
+	}
+	return f.Evidence + " " + f.Fix
+}
+
+// opening is when the cutover of a plan may begin, zero when at any time. It
+// refuses a time that was asked for and at which none may.
+func (s *Service) opening(p *RunPlan) (time.Time, error) {
+	now, schedule := s.Now(), p.Schedule(s.Zone)
+	o, ok := schedule.Next(now, p.Forecast.Outage)
+	switch {
+	case !ok:
+		return time.Time{}, Refuse(RefusedClosed, "No cutover can begin within a year: %s, and it takes about %s. Change that with `/pgupgrade set`. Nothing was created.", scheduleWords(*p), FormatDuration(p.Forecast.Outage))
+	case !p.NotBefore.IsZero() && !o.From.Equal(p.NotBefore):
+		return time.Time{}, Refuse(RefusedClosed, "At %s no cutover may begin: %s. The first time after it is %s. Nothing was created.", FormatMoment(p.NotBefore, s.Zone), scheduleWords(*p), FormatMoment(o.From, s.Zone))
+	case o.From.After(now):
+		return o.From, nil
+	}
+	return time.Time{}, nil
+}
+
+// scheduleWords says what was set about when a cutover may begin.
+func scheduleWords(p RunPlan) string {
+	var parts []string
+	if len(p.Windows) > 0 {
+		parts = append(parts, "the window is "+FormatWindows(p.Windows))
+	}
+	if len(p.Freezes) > 0 {
+		parts = append(parts, "the freeze is "+FormatFreezes(p.Freezes))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (s *Service) alreadyActive(ctx context.Context, app, db Ref) error {
 	other, err := s.Rows.ActiveRun(ctx, app.ID)
 	if err != nil {
-		return Userf("Another upgrade of `%s` is under way. `/pgupgrade status` shows it.", db.Name)
+		return Refuse(RefusedActive, "Another upgrade of `%s` is under way. `/pgupgrade status` shows it.", db.Name)
 	}
-	return Userf("An upgrade of `%s` is under way already (%s, at step %s). `/pgupgrade status %s` shows it; `/pgupgrade cancel %s` ends it.",
+	return Refuse(RefusedActive, "An upgrade of `%s` is under way already (%s, at step %s). `/pgupgrade status %s` shows it; `/pgupgrade cancel %s` ends it.",
 		db.Name, other.ID, other.Step, app.Name, app.Name)
 }
 
 // Check looks at an app without starting anything.
 func (s *Service) Check(ctx context.Context, actor Actor, app string, req Request) (Survey, error) {
+	if req.At != "" {
+		at, err := ParseAt(req.At, s.Now(), s.Zone)
+		if err != nil {
+			return Survey{}, err
+		}
+		req.NotBefore = at
+	}
 	return s.Surveyor.Survey(ctx, app, req)
 }
 
@@ -155,14 +260,9 @@ func (s *Service) Status(ctx context.Context, app string) ([]Run, error) {
 	}
 	runs, err := s.Rows.Runs(ctx, RunFilter{App: app, Limit: 1})
 	if err == nil && len(runs) == 0 {
-		return nil, Userf("There is no upgrade of `%s` yet. `/pgupgrade check %s` looks at it; `/pgupgrade start %s` begins one.", app, app, app)
+		return nil, Refuse(RefusedNever, "There is no upgrade of `%s` yet. `/pgupgrade check %s` looks at it; `/pgupgrade start %s` begins one.", app, app, app)
 	}
 	return runs, err
-}
-
-// History returns past and present runs, newest first.
-func (s *Service) History(ctx context.Context, app string) ([]Run, error) {
-	return s.Rows.Runs(ctx, RunFilter{App: app, Limit: 20})
 }
 
 // Events returns a run's whole history.
@@ -173,11 +273,11 @@ func (s *Service) Events(ctx context.Context, run string) ([]Event, error) {
 func (s *Service) who(ctx context.Context, actor Actor) (Person, Policy, error) {
 	who, err := s.People.Person(ctx, actor.ID)
 	if err != nil {
-		return Person{}, Policy{}, Userf("I could not look up who you are in Slack, so I did nothing. Please try again in a minute. (%v)", err)
+		return Person{}, Policy{}, Refuse(RefusedPerson, "I could not look up who you are in Slack, so I did nothing. Please try again in a minute. (%v)", err)
 	}
 	policy, err := s.People.Policy(ctx)
 	if err != nil {
-		return Person{}, Policy{}, Userf("I could not look up the approvers in Slack, so I did nothing. Please try again in a minute. (%v)", err)
+		return Person{}, Policy{}, Refuse(RefusedPerson, "I could not look up the approvers in Slack, so I did nothing. Please try again in a minute. (%v)", err)
 	}
 	return who, policy, nil
 }

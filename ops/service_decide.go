@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -34,15 +35,15 @@ func (s *Service) Answer(ctx context.Context, actor Actor, a Answer) (Run, error
 	if err != nil {
 		return run, err
 	}
-	if why := closed(run, a); why != "" {
-		return run, s.refuse(ctx, run, actor, a.Gate, why)
+	if code, why := closed(run, a); why != "" {
+		return run, s.refuse(ctx, run, actor, a.Gate, code, why)
 	}
 	ruling := policy.MayDecide(a.Gate, who, run.Requester.ID)
 	if a.Gate == GateApp || !a.Yes {
 		ruling = policy.MayOrder(who, run.Requester.ID)
 	}
 	if !ruling.Allowed {
-		return run, s.refuse(ctx, run, actor, a.Gate, ruling.Why)
+		return run, s.refuse(ctx, run, actor, a.Gate, ruling.Code, ruling.Why)
 	}
 	how := a.How
 	// At a terminal the name was typed as the command's argument.
@@ -51,13 +52,13 @@ func (s *Service) Answer(ctx context.Context, actor Actor, a Answer) (Run, error
 			return run, ErrMustType
 		}
 		if a.Typed != run.App.Name {
-			return run, s.refuse(ctx, run, actor, a.Gate, fmt.Sprintf("You typed “%s”; the app's name is `%s`. Nothing was done.", a.Typed, run.App.Name))
+			return run, s.refuse(ctx, run, actor, a.Gate, RefusedTyped, fmt.Sprintf("You typed %s; the app's name is `%s`. Nothing was done.", quote(a.Typed), run.App.Name))
 		}
 		how = ByTyped
 	}
 	d := Decision{Run: run.ID, Gate: a.Gate, Digest: a.Digest, Actor: actor, Yes: a.Yes, How: how, Note: a.Note, At: s.Now()}
 	if a.Gate == GateCutover && a.Yes {
-		d.Expires = d.At.Add(CutoverHolds)
+		d.Expires = cutoverExpires(run, d.At)
 	}
 	if a.Gate == GateRollback || a.Gate == GateLoss {
 		d.Expires = d.At.Add(LossWait)
@@ -78,21 +79,30 @@ func (s *Service) Answer(ctx context.Context, actor Actor, a Answer) (Run, error
 // NoteOverride marks a decision to destroy that was given before the soak was proven.
 const NoteOverride = "before the soak was proven"
 
-// closed says why the question is not open, or "".
-func closed(run Run, a Answer) string {
+// cutoverExpires is until when a yes to the cutover holds: 30 minutes, counted
+// from the time for which it was asked, where one was set.
+func cutoverExpires(run Run, at time.Time) time.Time {
+	if run.Asked != nil && run.Asked.Opens.After(at) {
+		at = run.Asked.Opens
+	}
+	return at.Add(CutoverHolds)
+}
+
+// closed says why the question is not open; "" when it is.
+func closed(run Run, a Answer) (Refusal, string) {
 	if !run.Active() {
-		return fmt.Sprintf("This upgrade has ended (%s); nothing was done.", run.Outcome)
+		return RefusedEnded, fmt.Sprintf("This upgrade has ended (%s); nothing was done.", run.Outcome)
 	}
 	want, open := OpenQuestion(run, a.Gate)
 	switch {
 	case !open && a.Gate == GateRollback:
-		return NoRollback(run)
+		return RefusedRollback, NoRollback(run)
 	case !open:
-		return fmt.Sprintf("This question is no longer open: the upgrade of `%s` is at step %s now.", run.App.Name, run.Step)
+		return RefusedPast, fmt.Sprintf("This question is no longer open: the upgrade of `%s` is at step %s now.", run.App.Name, run.Step)
 	case a.Digest != want:
-		return "The plan has changed since that button was shown, so it no longer counts. Please read the newest message and decide there."
+		return RefusedLapsed, "The plan has changed since that button was shown, so it no longer counts. Please read the newest message and decide there."
 	}
-	return ""
+	return "", ""
 }
 
 // OpenQuestion reports whether the run has the question of a gate open, and the
@@ -141,13 +151,16 @@ func decided(run Run, d Decision) Event {
 }
 
 // refuse audits a refusal and returns it.
-func (s *Service) refuse(ctx context.Context, run Run, actor Actor, gate Gate, why string) error {
-	e := Event{Run: run.ID, At: s.Now(), Kind: EventAudit, Gate: gate, Step: run.Step, Actor: actor, Text: "refused: " + why}
+func (s *Service) refuse(ctx context.Context, run Run, actor Actor, gate Gate, code Refusal, why string) error {
+	e := Event{Run: run.ID, At: s.Now(), Kind: EventAudit, Gate: gate, Step: run.Step, Actor: actor, Refused: code, Text: "refused: " + why}
 	if err := s.Rows.Audit(ctx, e); err != nil {
 		return fmt.Errorf("audit refusal in run %s: %w", run.ID, err)
 	}
-	return &UserError{Text: why}
+	return &UserError{Text: why, Code: code}
 }
+
+// ReasonMost is how long the reason of a snooze may be.
+const ReasonMost = 300
 
 // Snooze silences the reminders of an app's run for so many days.
 func (s *Service) Snooze(ctx context.Context, actor Actor, app string, days int, reason string) (Run, time.Time, error) {
@@ -156,16 +169,19 @@ func (s *Service) Snooze(ctx context.Context, actor Actor, app string, days int,
 		return Run{}, time.Time{}, err
 	}
 	if run.Step != StepSoak && run.Step != StepGateDestroy {
-		return run, time.Time{}, Userf("There is no reminder to snooze: the upgrade of `%s` is at step %s.", app, run.Step)
+		return run, time.Time{}, Refuse(RefusedSnooze, "There is no reminder to snooze: the upgrade of `%s` is at step %s.", app, run.Step)
 	}
 	if days < 1 || days > 30 {
-		return run, time.Time{}, Userf("Snooze takes 1 to 30 days: `/pgupgrade snooze %s 3 waiting for the monthly report`.", app)
+		return run, time.Time{}, Refuse(RefusedSnooze, "Snooze takes 1 to 30 days: `/pgupgrade snooze %s 3 waiting for the monthly report`.", app)
 	}
 	if reason == "" {
-		return run, time.Time{}, Userf("Snooze needs a reason, so that others know: `/pgupgrade snooze %s %d waiting for the monthly report`.", app, days)
+		return run, time.Time{}, Refuse(RefusedSnooze, "Snooze needs a reason, so that others know: `/pgupgrade snooze %s %d waiting for the monthly report`.", app, days)
+	}
+	if reason = strings.Join(strings.Fields(reason), " "); len([]rune(reason)) > ReasonMost {
+		return run, time.Time{}, Refuse(RefusedSnooze, "A reason has at most %d characters. Nothing was snoozed.", ReasonMost)
 	}
 	until := s.Now().AddDate(0, 0, days)
-	if err := s.order(ctx, actor, run, OrderSnooze, reason, until, fmt.Sprintf("%s snoozed the reminder for %d days: %s", actor.Mention(), days, reason)); err != nil {
+	if err := s.order(ctx, actor, run, OrderSnooze, reason, until, fmt.Sprintf("%s snoozed the reminder for %d days: %s", actor.Mention(), days, Quote(reason, ReasonMost))); err != nil {
 		return run, time.Time{}, err
 	}
 	return run, until, nil

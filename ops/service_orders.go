@@ -84,13 +84,13 @@ func (s *Service) Cancel(ctx context.Context, actor Actor, app, digest string) (
 	}
 	p := PlanCancel(run)
 	if !p.Allowed {
-		return p, s.refuse(ctx, run, actor, OrderCancel, p.Text)
+		return p, s.refuse(ctx, run, actor, OrderCancel, RefusedCancel, p.Text)
 	}
 	if p.Confirm && digest == "" {
 		return p, nil
 	}
 	if p.Confirm && digest != CancelDigest(run) {
-		return p, s.refuse(ctx, run, actor, OrderCancel, "The upgrade has moved on since that button was shown. "+p.Text+" Please ask again.")
+		return p, s.refuse(ctx, run, actor, OrderCancel, RefusedLapsed, "The upgrade has moved on since that button was shown. "+p.Text+" Please ask again.")
 	}
 	p.Confirm = false
 	return p, s.order(ctx, actor, run, OrderCancel, "", time.Time{}, fmt.Sprintf("%s cancelled the upgrade.", actor.Mention()))
@@ -111,7 +111,7 @@ func (s *Service) Extend(ctx context.Context, actor Actor, app string) (Run, err
 		return Run{}, err
 	}
 	if !MayExtend(run) {
-		return run, Userf("There is nothing to extend: the upgrade of `%s` is at step %s and has not asked for more time.", app, run.Step)
+		return run, Refuse(RefusedExtend, "There is nothing to extend: the upgrade of `%s` is at step %s and has not asked for more time.", app, run.Step)
 	}
 	return run, s.order(ctx, actor, run, OrderExtend, "", time.Time{}, fmt.Sprintf("%s gave the cutover %s more.", actor.Mention(), FormatDuration(ExtendBy)))
 }
@@ -123,7 +123,7 @@ func (s *Service) Retry(ctx context.Context, actor Actor, app string) (Run, erro
 		return Run{}, err
 	}
 	if run.Help == "" {
-		return run, Userf("The upgrade of `%s` is not waiting for help; it is at step %s. %s", run.App.Name, run.Step, run.Next)
+		return run, Refuse(RefusedRetry, "The upgrade of `%s` is not waiting for help; it is at step %s. %s", run.App.Name, run.Step, run.Next)
 	}
 	return run, s.order(ctx, actor, run, OrderRetry, "", time.Time{}, fmt.Sprintf("%s asked to look again at step %s.", actor.Mention(), run.Step))
 }
@@ -135,7 +135,7 @@ func (s *Service) order(ctx context.Context, actor Actor, run Run, gate Gate, no
 		return err
 	}
 	if r := policy.MayOrder(who, run.Requester.ID); !r.Allowed {
-		return s.refuse(ctx, run, actor, gate, r.Why)
+		return s.refuse(ctx, run, actor, gate, r.Code, r.Why)
 	}
 	d := Decision{Run: run.ID, Gate: gate, Digest: run.ID, Actor: actor, Yes: true, How: ByCommand, Note: note, At: s.Now(), Expires: expires}
 	e := Event{Run: run.ID, At: d.At, Kind: EventDecided, Gate: gate, Step: run.Step, Actor: actor, Text: text}
@@ -149,7 +149,7 @@ func (s *Service) order(ctx context.Context, actor Actor, run Run, gate Gate, no
 func (s *Service) active(ctx context.Context, app string) (Run, error) {
 	run, err := s.Rows.ActiveRun(ctx, app)
 	if errors.Is(err, ErrNotFound) {
-		return Run{}, Userf("There is no upgrade of `%s` under way. `/pgupgrade history %s` shows past ones.", app, app)
+		return Run{}, Refuse(RefusedNone, "There is no upgrade of `%s` under way. `/pgupgrade history %s` shows past ones.", app, app)
 	}
 	if err != nil {
 		return Run{}, fmt.Errorf("find the run of %s: %w", app, err)

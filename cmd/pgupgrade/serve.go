@@ -68,7 +68,7 @@ func (p *program) serve(ctx context.Context) error {
 		return err
 	}
 	people := bot.NewPeople(edge, c.Approvers, c.Approval, time.Now, p.log)
-	service := &ops.Service{Rows: rows, Surveyor: runner, Carrier: carrier, People: people, Now: time.Now, Log: p.log}
+	service := &ops.Service{Rows: rows, Surveyor: runner, Carrier: carrier, People: people, Now: time.Now, Zone: c.Timezone, Log: p.log}
 	b, err := bot.New(bot.Config{
 		Service: service, Rows: rows, Changed: changed(rows), Web: edge, Writer: edge, People: people,
 		Channel: c.Channel, Approvers: c.Approvers, Remind: c.Remind, Timezone: c.Timezone, Log: p.log,
@@ -261,7 +261,7 @@ func (p *program) heroku(c Config) heroku.Config {
 func (p *program) runner(c Config, rows upgrade.Rows, h *heroku.Client) *upgrade.Runner {
 	return &upgrade.Runner{
 		Rows: rows, Heroku: h, Health: health.Probe{}, SQL: reached{&pg.Places{URL: h.ConnectionURL, Now: time.Now}}, Now: time.Now, Log: p.log,
-		Versions: c.Versions, Soak: c.Soak, DowntimeLimit: c.DowntimeLimit, OwnDatabase: c.ownDatabase(), Sleep: sleep,
+		Versions: c.Versions, Soak: c.Soak, DowntimeLimit: c.DowntimeLimit, Zone: c.Timezone, OwnDatabase: c.ownDatabase(), Sleep: sleep,
 	}
 }
 

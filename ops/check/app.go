@@ -69,18 +69,16 @@ func HasReleasePhase(formation []ops.Process) bool {
 
 func releases(f Facts) []ops.Finding {
 	const n, title = "H22", "No deploy under way"
-	severity := ops.Warn
-	if f.Cutover {
-		severity = ops.Block
-	}
 	if !f.Releases.Known {
-		return unknown(n, title, severity, f.Releases.Why)
+		return unknown(n, title, ops.Block, f.Releases.Why)
 	}
 	if why := Deploying(f.Releases.Value, f.Builds); why != "" && !f.Cutover {
-		return found(n, title, ops.Warn, why, "Do not deploy during the cutover: it would go back.")
+		return found(n, title, ops.Block, upperFirst(why)+".", "Let it end, then start again; and do not deploy during the cutover, it would go back.")
 	}
 	return nil // right before the fence the gate waits for it instead of blocking
 }
+
+func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // Deploying says which release or build is under way, or "".
 func Deploying(releases []ops.Release, builds ops.Fact[[]ops.Build]) string {
@@ -122,7 +120,11 @@ func oneOffs(f Facts) []ops.Finding {
 		return unknown(n, title, ops.Warn, f.Dynos.Why)
 	}
 	if names := OneOffs(f.Dynos.Value, f.Formation.Value); len(names) > 0 {
-		return found(n, title, ops.Warn, "Running now: "+strings.Join(names, ", ")+".", "The cutover waits until none runs.")
+		does := "The cutover waits until none runs."
+		if f.OneOffs == ops.OneOffStop {
+			does = "The cutover stops them, as set for this app."
+		}
+		return found(n, title, ops.Warn, "Running now: "+strings.Join(names, ", ")+".", does)
 	}
 	return found(n, title, ops.Pass, "none runs now", "")
 }

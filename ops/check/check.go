@@ -11,6 +11,7 @@ import (
 // AppFacts is what one survey saw of one app on which the database is attached.
 type AppFacts struct {
 	Ref       ops.Ref
+	HealthURL string // set for it; "": its web address
 	App       ops.Fact[ops.App]
 	OnApp     ops.Fact[[]ops.Attachment]
 	Hosts     ops.Fact[map[string]ops.Endpoint]
@@ -50,7 +51,7 @@ type Facts struct {
 	Transfers   ops.Fact[[]ops.Transfer]
 	Maintenance ops.Fact[Window]
 	Plans       ops.Fact[[]ops.Plan]
-	Schedules   ops.Fact[[]ops.Schedule]
+	Schedules   ops.Fact[[]ops.BackupSchedule]
 	// Server is what the old database says of itself by SQL.
 	Server ops.Fact[ops.Server]
 	// Others are the other apps on which the database is attached.

@@ -62,7 +62,7 @@ var compatChecks = []Check{
 		Fix:  "See that the clients' drivers know scram-sha-256, and rotate the credentials: md5 is on its way out.",
 		look: fromSQL(func(in ops.Inside) ops.Fact[ops.Setup] { return in.Setup }, passwords)},
 	{Number: "S22", Title: "Settings on roles and databases", Level: ops.Warn, When: kept, Where: "SQL: pg_db_role_setting", sql: true,
-		Fix: "See in the release notes whether they have the same name and meaning in the new version.", look: some(ops.Settings, ops.Warn)},
+		Fix: "See in the release notes whether they have the same name and meaning in the new version.", look: some(ops.RoleSettings, ops.Warn)},
 }
 
 // suspected is what may stop pg_upgrade; a dry run that passed has shown that it

@@ -49,7 +49,7 @@ func TestCompat(t *testing.T) {
 		{"S18", and(to(18), has(ops.SearchIndexes, "public.i")), ops.Pass, "none"},
 		{"S18", and(to(18), and(setup(func(s *ops.Setup) { s.Provider = "icu" }), has(ops.SearchIndexes, "public.i"))), ops.Warn, "icu's; 1: public.i"},
 		{"S19", setup(func(s *ops.Setup) { s.PasswordEncryption = "md5" }), ops.Warn, "md5"},
-		{"S22", has(ops.Settings, "work_mem of a role"), ops.Warn, "work_mem"},
+		{"S22", has(ops.RoleSettings, "work_mem of a role"), ops.Warn, "work_mem"},
 	})
 }
 

@@ -68,7 +68,7 @@ func good() Facts {
 	things := map[ops.Thing]ops.Fact[ops.Names]{}
 	for _, t := range []ops.Thing{
 		ops.PreparedTransactions, ops.RegColumns, ops.CompositeColumns, ops.AclitemColumns, ops.NullableChildren, ops.UnicodeObjects, ops.ClosedDatabases, ops.LogicalSlots, ops.Subscriptions,
-		ops.SystemViewUsers, ops.EventTriggers, ops.PathFunctions, ops.SearchIndexes, ops.Settings, ops.ForeignServers, ops.StatementsUsers, ops.UnloggedTables, ops.TemporaryTables, ops.AdvisoryLocks,
+		ops.SystemViewUsers, ops.EventTriggers, ops.PathFunctions, ops.SearchIndexes, ops.RoleSettings, ops.ForeignServers, ops.StatementsUsers, ops.UnloggedTables, ops.TemporaryTables, ops.AdvisoryLocks,
 		ops.Listeners, ops.FullSequences, ops.InvalidIndexes, ops.UnvalidatedConstraints, ops.CollationMismatches, ops.StatisticsSettings,
 		ops.LongTransactions, ops.IdleTransactions, ops.StrongLocks, ops.LongWork, ops.ReplayHolders, ops.Clients, ops.HiddenConnections,
 	} {

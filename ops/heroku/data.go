@@ -310,18 +310,18 @@ type schedule struct {
 	Timezone string
 }
 
-func (s schedule) ops() ops.Schedule {
+func (s schedule) ops() ops.BackupSchedule {
 	hour, _ := strconv.Atoi(string(s.Hour)) // what Heroku sends is a number
-	return ops.Schedule{ID: s.UUID, Name: s.Name, Hour: hour, Timezone: s.Timezone}
+	return ops.BackupSchedule{ID: s.UUID, Name: s.Name, Hour: hour, Timezone: s.Timezone}
 }
 
 // Schedules returns the daily backups of a database.
-func (c *Client) Schedules(ctx context.Context, addonID string) ([]ops.Schedule, error) {
+func (c *Client) Schedules(ctx context.Context, addonID string) ([]ops.BackupSchedule, error) {
 	if err := known(addonID); err != nil {
 		return nil, err
 	}
 	all, err := getData[[]schedule](ctx, c, databases+addonID+"/transfer-schedules")
-	var out []ops.Schedule
+	var out []ops.BackupSchedule
 	for _, s := range all {
 		out = append(out, s.ops())
 	}
@@ -329,11 +329,11 @@ func (c *Client) Schedules(ctx context.Context, addonID string) ([]ops.Schedule,
 }
 
 // CreateSchedule makes a daily backup of a database.
-func (c *Client) CreateSchedule(ctx context.Context, addonID string, s ops.Schedule) (ops.Schedule, error) {
+func (c *Client) CreateSchedule(ctx context.Context, addonID string, s ops.BackupSchedule) (ops.BackupSchedule, error) {
 	if err := known(addonID); err != nil {
-		return ops.Schedule{}, err
+		return ops.BackupSchedule{}, err
 	}
-	return act(ctx, func(ctx context.Context) (ops.Schedule, error) {
+	return act(ctx, func(ctx context.Context) (ops.BackupSchedule, error) {
 		var made schedule
 		_, err := c.call(ctx, http.MethodPost, c.data+databases+addonID+"/transfer-schedules",
 			map[string]string{"hour": strconv.Itoa(s.Hour), "timezone": s.Timezone, "schedule_name": s.Name}, &made, nil)

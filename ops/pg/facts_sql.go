@@ -47,7 +47,7 @@ var serverProbes = []probe{
 		WHERE NOT datallowconn AND datname <> 'template0' OR datconnlimit = -2`},
 	{thing: ops.LogicalSlots, late: true, sql: `SELECT slot_name || coalesce(' of ' || database, '') FROM pg_replication_slots WHERE slot_type = 'logical' AND NOT temporary`},
 	{thing: ops.Subscriptions, late: true, sql: `SELECT subname::text FROM pg_subscription`},
-	{thing: ops.Settings, sql: `SELECT split_part(c, '=', 1) || CASE WHEN s.setrole = 0 THEN ' of a database' WHEN s.setdatabase = 0 THEN ' of a role' ELSE ' of a role in a database' END
+	{thing: ops.RoleSettings, sql: `SELECT split_part(c, '=', 1) || CASE WHEN s.setrole = 0 THEN ' of a database' WHEN s.setdatabase = 0 THEN ' of a role' ELSE ' of a role in a database' END
 		FROM pg_db_role_setting s, unnest(s.setconfig) c`},
 	{thing: ops.AdvisoryLocks, late: true, sql: `SELECT DISTINCT ` + bySession + ` FROM pg_locks l JOIN pg_stat_activity s USING (pid) WHERE l.locktype = 'advisory' AND ` + ofClients},
 	{thing: ops.Listeners, late: true, sql: `SELECT ` + bySession + ` FROM pg_stat_activity s WHERE s.query ~* '^\s*listen\M' AND ` + ofClients},

@@ -13,12 +13,12 @@ import (
 )
 
 // facts reads what the checks need, in parallel.
-func (r *Runner) facts(ctx context.Context, run ops.Run) (check.Facts, error) {
-	f := check.Facts{At: r.Now(), Target: r.target(run.Request), Offered: r.Versions, OwnDatabase: r.OwnDatabase, OneOffs: ops.OneOffWait, Cutover: run.Step == ops.StepGateCutover}
+func (r *Runner) facts(ctx context.Context, run ops.Run, set ops.Settings) (check.Facts, error) {
+	f := check.Facts{At: r.Now(), Target: r.target(run.Request), Offered: r.Versions, OwnDatabase: r.OwnDatabase, OneOffs: set.OneOffs, Cutover: run.Step == ops.StepGateCutover}
 	h, db := r.Heroku, run.Database.ID
 	addon, err := h.Addon(ctx, db)
 	if errors.Is(err, ops.ErrNotFound) {
-		return f, ops.Userf("The database `%s` is gone.", run.Database.Name)
+		return f, ops.Refuse(ops.RefusedGone, "The database `%s` is gone.", run.Database.Name)
 	}
 	f.Addon = ops.FactOf(addon, err)
 	f.Billing = addon.App
@@ -32,7 +32,7 @@ func (r *Runner) facts(ctx context.Context, run ops.Run) (check.Facts, error) {
 		status, by, err := h.Maintenance(ctx, db)
 		return check.Window{Status: status, RequiredBy: by}, err
 	})
-	fact(&wg, &f.Schedules, func() ([]ops.Schedule, error) { return h.Schedules(ctx, db) })
+	fact(&wg, &f.Schedules, func() ([]ops.BackupSchedule, error) { return h.Schedules(ctx, db) })
 	fact(&wg, &f.Upgrade, func() (ops.Wait, error) {
 		w, err := h.UpgradeStatus(ctx, db)
 		if errors.Is(err, ops.ErrNotFound) || errors.Is(err, ops.ErrRefused) { // nothing was ever scheduled
@@ -62,6 +62,11 @@ func (r *Runner) facts(ctx context.Context, run ops.Run) (check.Facts, error) {
 		f.Others = append(f.Others, check.AppFacts{Ref: ref})
 	}
 	for i := range f.Others {
+		own, err := r.settings(ctx, f.Others[i].Ref)
+		if err != nil {
+			return f, err
+		}
+		f.Others[i].HealthURL = own.HealthURL
 		r.appFacts(ctx, &wg, f.Others[i].Ref, &f.Others[i], f.Cutover)
 	}
 	r.more(ctx, &wg, run, old, &f)

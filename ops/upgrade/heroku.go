@@ -39,7 +39,7 @@ type reads interface {
 	Transfers(ctx context.Context, app string) ([]ops.Transfer, error)
 	Transfer(ctx context.Context, app, id string) (ops.Transfer, error)
 	Credentials(ctx context.Context, addonID string) ([]ops.Credential, error)
-	Schedules(ctx context.Context, addonID string) ([]ops.Schedule, error)
+	Schedules(ctx context.Context, addonID string) ([]ops.BackupSchedule, error)
 	Maintenance(ctx context.Context, addonID string) (status string, requiredBy time.Time, err error)
 }
 
@@ -52,7 +52,7 @@ type acts interface {
 	RunUpgrade(ctx context.Context, addonID, version string) (message string, err error)
 	DryRun(ctx context.Context, addonID, version string) (message string, err error)
 	CaptureBackup(ctx context.Context, addonID string) (ops.Transfer, error)
-	CreateSchedule(ctx context.Context, addonID string, s ops.Schedule) (ops.Schedule, error)
+	CreateSchedule(ctx context.Context, addonID string, s ops.BackupSchedule) (ops.BackupSchedule, error)
 	ResetConnections(ctx context.Context, addonID string) error
 	DestroyAddon(ctx context.Context, app, addonID string) (ops.Addon, error)
 }

@@ -78,7 +78,10 @@ func needOf(run ops.Run, decisions []ops.Decision, now time.Time) need {
 func (r *Runner) look(ctx context.Context, run ops.Run, w World, n need) World {
 	l := &looker{Runner: r, ctx: ctx, run: run, w: &w}
 	w.Apps = map[string]AppFacts{}
-	w.SoakFor = r.Soak
+	w.SoakFor, w.Zone = r.Soak, r.zone()
+	if run.Plan != nil && run.Plan.Soak > 0 {
+		w.SoakFor = run.Plan.Soak
+	}
 	if n&needSurvey != 0 {
 		l.async(func() {
 			s, err := r.survey(ctx, run)
@@ -96,7 +99,7 @@ func (r *Runner) look(ctx context.Context, run ops.Run, w World, n need) World {
 	l.inside()
 	l.backup(n)
 	if n&needSchedules != 0 {
-		read(l, func(v ops.Fact[[]ops.Schedule]) { w.Schedules = v }, func(c context.Context) ([]ops.Schedule, error) { return r.Heroku.Schedules(c, run.Follower.ID) })
+		read(l, func(v ops.Fact[[]ops.BackupSchedule]) { w.Schedules = v }, func(c context.Context) ([]ops.BackupSchedule, error) { return r.Heroku.Schedules(c, run.Follower.ID) })
 	}
 	l.wait.Wait()
 	return w

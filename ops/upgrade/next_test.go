@@ -223,7 +223,7 @@ func TestNext(t *testing.T) {
 		{"asks", ops.StepGateCutover, nil, want{kind: Again, says: "approver"}},
 		{"waits for an answer", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions = nil }, want{kind: Wait, says: "approver"}},
 		{"a yes about another digest is nothing", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions[0].Digest = "other" }, want{kind: Wait, says: "approver"}},
-		{"an expired yes is nothing", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions[0].Expires = now }, want{kind: Wait, says: "approver"}},
+		{"an expired yes is nothing, and it is asked anew", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions[0].Expires = now }, want{kind: Again, says: "has expired before the cutover could begin. May the cutover begin?"}},
 		{"a yes lapses when a verdict changes", ops.StepGateCutover, func(f *fixture) {
 			f.approved()
 			f.w.Survey.Value.Findings = []ops.Finding{{Check: "H15", Verdict: ops.Acknowledge, Title: "No copied URL"}}
@@ -243,10 +243,10 @@ func TestNext(t *testing.T) {
 			f.approved()
 			f.w.Survey.Value.Findings = []ops.Finding{{Check: "L3", Title: "Locks", Verdict: ops.Block, Unknown: true, Evidence: "unknown: no answer"}}
 		}, want{kind: Wait, says: "unknown: no answer"}},
-		{"unknown on a block that stays takes the question back", ops.StepGateCutover, func(f *fixture) {
+		{"unknown on a block keeps the question, and is looked at again", ops.StepGateCutover, func(f *fixture) {
 			f.approved()
 			f.w.Survey.Value.Findings = []ops.Finding{{Check: "S1", Title: "Prepared transactions", Verdict: ops.Block, Unknown: true, Evidence: "unknown: no answer"}}
-		}, want{kind: Wait, says: "cannot be approved yet"}},
+		}, want{kind: Wait, says: "could not read what is checked before the cutover"}},
 		{"no goes back", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions[0].Yes = false }, want{kind: Again, step: ops.StepReturnFollower, says: "declined"}},
 		{"a one-off holds the yes", ops.StepGateCutover, func(f *fixture) {
 			f.approved()
@@ -308,9 +308,12 @@ func TestNext(t *testing.T) {
 			f.run.Exact = ops.Exact{Reads: 2, Since: now.Add(-6 * time.Second)}
 			f.info(func(d *ops.Database) { d.BehindBy = ops.Known(1) })
 		}, want{kind: Wait, says: "1 commits behind"}},
-		{"a dyno behind the fence goes back", ops.StepCatchUpExact, func(f *fixture) {
+		{"a dyno of the formation behind the fence goes back", ops.StepCatchUpExact, func(f *fixture) {
+			f.app(func(a *AppFacts) { a.Dynos = ops.Known([]ops.Dyno{{Name: "web.3", Type: "web"}}) })
+		}, want{kind: Again, step: ops.StepReturnUnfence, says: "web.3"}},
+		{"a one-off behind the fence is the fence's again", ops.StepCatchUpExact, func(f *fixture) {
 			f.app(func(a *AppFacts) { a.Dynos = ops.Known([]ops.Dyno{{Name: "scheduler.9", Type: "scheduler"}}) })
-		}, want{kind: Again, step: ops.StepReturnUnfence, says: "scheduler.9"}},
+		}, want{kind: Again, step: ops.StepFence, says: "scheduler.9"}},
 		{"the upgrade is sent", ops.StepUpgrade, nil, want{kind: Act, act: ops.ActUpgrade}},
 		{"not without lag zero behind the fence", ops.StepUpgrade, func(f *fixture) { f.run.Proof.LagZeroAt = time.Time{} }, want{kind: Again, step: ops.StepReturnUnfence, says: "lag zero"}},
 		{"not when lag came back", ops.StepUpgrade, func(f *fixture) { f.info(func(d *ops.Database) { d.BehindBy = ops.Known(3) }) }, want{kind: Again, step: ops.StepReturnUnfence, says: "lag zero"}},
@@ -439,6 +442,19 @@ func TestNext(t *testing.T) {
 		{"not on a lapsed decision", ops.StepDestroy, func(f *fixture) { f.soaking(-time.Hour, 0) }, want{kind: Again, step: ops.StepSoak}},
 		{"gone is done", ops.StepDestroy, func(f *fixture) { f.soaking(-time.Hour, 0); f.w.Retired.Addon.Value = Found[ops.Addon]{} }, want{kind: End, step: ops.StepEnd}},
 
+		// One-off dynos, where they are to be stopped.
+		{"a one-off is stopped", ops.StepFence, func(f *fixture) { f.fenced(); f.oneOff() }, want{kind: Act, act: ops.ActStopDyno}},
+		{"once, and then it has its time to end", ops.StepFence, func(f *fixture) {
+			f.fenced()
+			f.oneOff()
+			f.sent(ops.ActStopDyno, ops.StepFence, "run.1", ops.OutcomeDone)
+		}, want{kind: Wait, says: "run.1"}},
+		{"a one-off that is not to be stopped is waited for", ops.StepFence, func(f *fixture) {
+			f.fenced()
+			f.oneOff()
+			f.run.Plan.OneOffs = ops.OneOffWait
+		}, want{kind: Wait, says: "run.1"}},
+
 		// The way back.
 		{"a follower that still follows is destroyed", ops.StepReturnFollower, nil, want{kind: Act, act: ops.ActDestroy}},
 		{"one that was upgraded is kept", ops.StepReturnFollower, func(f *fixture) { f.sent(ops.ActUpgrade, ops.StepUpgrade, newDB.ID, ops.OutcomeUnknown) }, want{kind: End, step: ops.StepEnd, says: "Kept"}},
@@ -490,6 +506,12 @@ func play(t *testing.T, tests []row) {
 			}
 		})
 	}
+}
+
+// oneOff runs one, and the policy says to stop it.
+func (f *fixture) oneOff() {
+	f.run.Plan.OneOffs = ops.OneOffStop
+	f.app(func(a *AppFacts) { a.Dynos = ops.Known([]ops.Dyno{{Name: "run.1", Type: "run", State: "up"}}) })
 }
 
 // soaking puts the run into a soak that ends in left, with so many connections now.

@@ -14,7 +14,7 @@ import (
 
 // plan says what the run will do; nil when too little could be read. It is pure
 // but for the limit and the versions that were configured.
-func (r *Runner) plan(run ops.Run, f check.Facts) *ops.RunPlan {
+func (r *Runner) plan(run ops.Run, f check.Facts, set ops.Settings) *ops.RunPlan {
 	if !f.App.Known || !f.Addon.Known || !f.Database.Known || !f.OnApp.Known || !f.OnDatabase.Known || !f.Formation.Known {
 		return nil
 	}
@@ -28,6 +28,7 @@ func (r *Runner) plan(run ops.Run, f check.Facts) *ops.RunPlan {
 		NewName: newName(run.App.Name, to, suffix), NewPlan: f.NewPlan, Cents: f.Addon.Value.CentsPerMonth,
 		NewAlias: "PG" + to + "_" + strings.ToUpper(suffix),
 		OneOffs:  f.OneOffs, Bytes: d.Bytes, Forecast: r.forecast(run, f),
+		Soak: set.Soak, ReadOnlyFlag: set.ReadOnlyFlag, NotBefore: run.Request.NotBefore, Windows: set.Windows, Freezes: set.Freezes, Zone: r.zone().String(),
 	}
 	for _, x := range f.Plans.Value {
 		if x.Name == p.NewPlan {
@@ -37,7 +38,7 @@ func (r *Runner) plan(run ops.Run, f check.Facts) *ops.RunPlan {
 	p.NeedsBackup, p.BackupWhy = check.NeedsBackup(d)
 	p.Schema = f.SQL.Value.SchemaHash.Value
 	p.OldAlias = spareName(f.OnDatabase.Value, p.BillingApp, "PG"+from+"_"+strings.ToUpper(suffix))
-	own := check.AppFacts{Ref: run.App, App: f.App, Formation: f.Formation}
+	own := check.AppFacts{Ref: run.App, HealthURL: set.HealthURL, App: f.App, Formation: f.Formation}
 	for _, x := range append([]check.AppFacts{own}, f.Others...) {
 		p.Apps = append(p.Apps, planApp(x, f.OnDatabase.Value))
 	}
@@ -103,7 +104,7 @@ func insideWhy(s ops.Fact[ops.Server]) (bool, string) {
 // planApp lists every name under which the app has the old database: all of
 // them move, whatever they are called, since the app may use any.
 func planApp(x check.AppFacts, on []ops.Attachment) ops.PlanApp {
-	app := ops.PlanApp{Ref: x.Ref, ReleasePhase: check.HasReleasePhase(x.Formation.Value), HealthURL: x.App.Value.WebURL}
+	app := ops.PlanApp{Ref: x.Ref, ReleasePhase: check.HasReleasePhase(x.Formation.Value), HealthURL: cmp.Or(x.HealthURL, x.App.Value.WebURL)}
 	for _, a := range on {
 		if a.App.ID == x.Ref.ID && !spare.MatchString(a.Name) {
 			app.Attachments = append(app.Attachments, ops.PlanAttachment{ID: a.ID, Name: a.Name, Namespace: a.Namespace})

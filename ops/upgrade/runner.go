@@ -29,6 +29,7 @@ type Rows interface {
 	// SaveReading fails with ops.ErrStale once somebody else saved the run.
 	SaveReading(ctx context.Context, r ops.Run, name string, reading any) error
 	Reading(ctx context.Context, run, name string, into any) (bool, error)
+	Settings(ctx context.Context, app string) (map[string]string, error)
 	// LastBeat is when something was last seen alive.
 	LastBeat(ctx context.Context, name string) (time.Time, bool, error)
 }
@@ -53,10 +54,11 @@ type Runner struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
-	Versions      []int         // majors offered
-	Soak          time.Duration // how long both databases are watched
-	DowntimeLimit time.Duration // 0: twice the forecast, at least 30 min
-	OwnDatabase   ops.Endpoint  // where the bot's own rows are; zero for a file
+	Versions      []int          // majors offered
+	Soak          time.Duration  // how long both databases are watched
+	DowntimeLimit time.Duration  // 0: twice the forecast, at least 30 min
+	Zone          *time.Location // of windows and freezes; nil: UTC
+	OwnDatabase   ops.Endpoint   // where the bot's own rows are; zero for a file
 	Deadlines     []check.Deadline
 
 	// Memory is what earlier runs and trials left; nil when there is none.
@@ -248,7 +250,7 @@ func (r *Runner) do(ctx context.Context, run ops.Run, a ops.Act) (detail string,
 		if err != nil {
 			return "", fmt.Errorf("%w: read hour: %w", ops.ErrRefused, err)
 		}
-		x, err := r.Heroku.CreateSchedule(ctx, a.Args["addon"], ops.Schedule{Name: a.Args["name"], Hour: hour, Timezone: a.Args["timezone"]})
+		x, err := r.Heroku.CreateSchedule(ctx, a.Args["addon"], ops.BackupSchedule{Name: a.Args["name"], Hour: hour, Timezone: a.Args["timezone"]})
 		return x.ID, err
 	case ops.ActDestroy:
 		x, err := r.Heroku.DestroyAddon(ctx, a.App, a.Target)

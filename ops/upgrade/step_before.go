@@ -49,11 +49,7 @@ func blocking(blocks []ops.Finding) string {
 	if len(blocks) == 0 {
 		return "no plan could be made."
 	}
-	s := blocks[0].Evidence
-	if blocks[0].Fix != "" {
-		s += " " + blocks[0].Fix
-	}
-	return s
+	return ops.Blocking(blocks[0])
 }
 
 // gateCreate: money is spent only on a decision. An approver's start is one,

@@ -56,7 +56,7 @@ func (t *turn) care() bool {
 	return true
 }
 
-func scheduled(have []ops.Schedule, want ops.Schedule) bool {
+func scheduled(have []ops.BackupSchedule, want ops.BackupSchedule) bool {
 	for _, s := range have {
 		if s.Hour == want.Hour && s.Timezone == want.Timezone {
 			return true
@@ -65,7 +65,7 @@ func scheduled(have []ops.Schedule, want ops.Schedule) bool {
 	return false
 }
 
-func schedules(all []ops.Schedule) string {
+func schedules(all []ops.BackupSchedule) string {
 	var out []string
 	for _, s := range all {
 		out = append(out, s.String())

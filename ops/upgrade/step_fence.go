@@ -144,7 +144,7 @@ func (t *turn) stopDynos(b ops.BaselineApp, dynos []ops.Dyno, abort func(string,
 			continue
 		}
 		limit = OneOffWait
-		if last, ok := t.w.last(ops.ActStopDyno, t.run.Step, d.Name); t.run.Plan.OneOffs == ops.OneOffStop && (!ok || last.Outcome != ops.OutcomeDone) {
+		if t.run.Plan.OneOffs == ops.OneOffStop && !t.stopping(d) {
 			t.must(ops.Act{Kind: ops.ActStopDyno, Target: d.Name, App: b.Name, Args: map[string]string{"dyno": d.Name}}, "Stopping "+d.Name+".", abort)
 			return
 		}
@@ -159,4 +159,10 @@ func (t *turn) stopDynos(b ops.BaselineApp, dynos []ops.Dyno, abort func(string,
 // ofFormation reports whether a dyno is of a process type that was recorded.
 func ofFormation(b ops.BaselineApp, d ops.Dyno) bool {
 	return slices.ContainsFunc(b.Formation, func(p ops.Process) bool { return p.Type == d.Type })
+}
+
+// stopping reports whether the dyno was told to stop and has Heroku's 30 seconds to end.
+func (t *turn) stopping(d ops.Dyno) bool {
+	a, sent := t.w.last(ops.ActStopDyno, t.run.Step, d.Name)
+	return sent && a.Outcome == ops.OutcomeDone && t.now.Before(a.EndedAt.Add(30*time.Second))
 }

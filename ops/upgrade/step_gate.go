@@ -32,51 +32,76 @@ func gateCutover(t *turn) {
 	// given yes waits for it.
 	stays, passing := check.Split(fresh.Findings)
 	if blocks := ops.With(stays, ops.Block); len(blocks) > 0 {
-		t.blocked(blocks)
+		if seen := slices.DeleteFunc(slices.Clone(blocks), func(f ops.Finding) bool { return f.Unknown }); len(seen) > 0 {
+			t.blocked(seen)
+		} else { // not "no": the question and its answer stand until it can be read again
+			t.blind("what is checked before the cutover", blocks[0].Evidence)
+		}
 		return
 	}
 	t.run.Plan.Apps = fresh.Plan.Apps
+	p := fresh.Plan // what was set for the app since counts; people see it, and a yes to something else lapses
+	t.run.Plan.OneOffs, t.run.Plan.Soak, t.run.Plan.Windows, t.run.Plan.Freezes = p.OneOffs, p.Soak, p.Windows, p.Freezes
+	opening, ok := t.run.Plan.Schedule(t.w.Zone).Next(t.now, t.run.Plan.Forecast.Outage)
+	if !ok {
+		t.blocked([]ops.Finding{{Evidence: "No time within a year is open to a cutover of " + ops.FormatDuration(t.run.Plan.Forecast.Outage) + ".", Fix: "Change the window or the freeze with `/pgupgrade set`."}})
+		return
+	}
 	digest := t.run.Plan.Digest(t.run.Follower.ID, stays)
 	if t.run.Asked == nil || t.run.Asked.Digest != digest {
 		t.run.Findings = append(stays, asWarnings(passing)...)
 		t.run.Plan.Forecast = fresh.Plan.Forecast // what is approved is what is shown with this question
 		again := ""
 		if t.run.Asked != nil {
-			again = "The checks or the attachments have changed, so an earlier approval no longer counts. "
+			again = "The checks, the settings or the attachments have changed, so an earlier approval no longer counts. "
 		}
-		t.ask(ops.GateCutover, digest, "%sMay the cutover begin? %s will be in maintenance for about %s.", again, t.run.Plan.AppNames(), ops.FormatDuration(t.run.Plan.Forecast.Outage))
+		t.askCutover(digest, again, opening)
 		return
 	}
+	if d, expired := ops.ExpiredDecision(t.w.Decisions, ops.GateCutover, digest, t.run.Asked.At, t.now); expired {
+		t.askCutover(digest, fmt.Sprintf("The approval of %s has expired before the cutover could begin. ", d.Actor.Mention()), opening)
+		return
+	}
+	t.run.Asked.Opens = opens(opening, t.now)
 	d, answered := ops.LatestDecision(t.w.Decisions, ops.GateCutover, digest, t.run.Asked.At, t.now)
 	switch {
-	case !answered && lapsed(t.w.Decisions, digest, t.run.Asked.At, t.now):
-		t.ask(ops.GateCutover, digest, "May the cutover begin after all? The last approval is older than %s and no longer counts.", ops.FormatDuration(ops.CutoverHolds))
 	case !answered:
-		t.run.Asked = &ops.Ask{Gate: t.run.Asked.Gate, Digest: digest, At: t.run.Asked.At, Last: t.run.Asked.Last}
+		t.run.Asked.Blocked = ""
 		t.wait(pollOutside(t.now.Sub(t.run.Asked.At), 5*time.Minute), "Waiting for an approver to answer.")
 	case !d.Yes:
 		t.back("the cutover was declined by %s", d.Actor.Mention())
+	case opening.From.After(t.now):
+		t.hold("for "+ops.FormatMoment(opening.From, t.w.Zone), d)
+		t.wait(min(opening.From.Sub(t.now), 5*time.Minute), "%s", t.run.Next)
 	default:
 		why := t.unready(behind, d)
 		if why == "" && len(passing) > 0 {
 			why = waitingFor(passing)
 		}
 		if why != "" {
-			t.hold(why)
+			t.hold(why, d)
 			return
 		}
 		t.beginFence(d)
 	}
 }
 
-// lapsed reports whether the cutover was approved and the yes ran out unused.
-func lapsed(all []ops.Decision, digest string, since, now time.Time) bool {
-	for _, d := range all {
-		if d.Gate == ops.GateCutover && d.Digest == digest && d.Yes && !d.At.Before(since) && !d.Expires.IsZero() && !now.Before(d.Expires) {
-			return true
-		}
+// askCutover puts the question, with the time for which it is put.
+func (t *turn) askCutover(digest, again string, opening ops.Opening) {
+	when := ""
+	if from := opens(opening, t.now); !from.IsZero() {
+		when = " on " + ops.FormatMoment(from, t.w.Zone)
 	}
-	return false
+	t.ask(ops.GateCutover, digest, "%sMay the cutover begin%s? %s will be in maintenance for about %s.", again, when, t.run.Plan.AppNames(), ops.FormatDuration(t.run.Plan.Forecast.Outage))
+	t.run.Asked.Opens = opens(opening, t.now)
+}
+
+// opens is when the cutover may begin; zero when it may now.
+func opens(o ops.Opening, now time.Time) time.Time {
+	if o.From.After(now) {
+		return o.From
+	}
+	return time.Time{}
 }
 
 // blocked waits while something blocks, and says so once.
@@ -89,15 +114,16 @@ func (t *turn) blocked(blocks []ops.Finding) {
 	t.wait(30*time.Second, "%s", text)
 }
 
-// hold keeps a given yes waiting for something that passes, and says so once.
-func (t *turn) hold(why string) {
+// hold keeps a given yes waiting for something that passes, and says so once. A
+// look right before the fence is some 25 calls, so it stretches: at most 30 s.
+func (t *turn) hold(why string, d ops.Decision) {
 	if t.run.Asked.Blocked != why {
 		t.say(ops.EventNote, "Approved; waiting: %s.", why)
 	}
 	ask := *t.run.Asked
 	ask.Blocked = why
 	t.run.Asked = &ask
-	t.wait(2*time.Second, "Approved; waiting: %s.", why)
+	t.wait(pollOutside(t.now.Sub(d.At), 5*time.Minute), "Approved; waiting: %s.", why)
 }
 
 // asWarnings are findings that are not decided on: they will have passed.

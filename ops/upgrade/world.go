@@ -13,7 +13,8 @@ type World struct {
 	Decisions []ops.Decision // oldest first
 	Acts      []ops.Act      // oldest first
 	SlackAt   time.Time      // when Slack last took a post; zero: never or not known
-	SoakFor   time.Duration  // configured
+	SoakFor   time.Duration  // configured, or set for the app
+	Zone      *time.Location // of windows and freezes
 
 	// Looks.
 	Survey ops.Fact[ops.Survey]
@@ -29,7 +30,7 @@ type World struct {
 	// Compared is the comparison of rows of both databases.
 	Compared ops.Fact[[]ops.RowsCompared]
 	// Schedules are the backup schedules of the new database.
-	Schedules ops.Fact[[]ops.Schedule]
+	Schedules ops.Fact[[]ops.BackupSchedule]
 }
 
 // Found is the answer to "does it exist, and what is it".
