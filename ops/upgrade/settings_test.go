@@ -138,6 +138,7 @@ func TestAnApprovalForATimeLapses(t *testing.T) {
 	first := r.Asked.Digest
 	w.answer(r.ID, "U2", ops.GateCutover, "")
 	w.stage("maintenance on", "orders")
+	w.never.watch(r.ID, "orders") // as it is before the cutover
 	r = w.until(r.ID, "asking anew", func(r ops.Run) bool { return r.Asked != nil && r.Asked.Digest != first || !r.Active() })
 	if _, err := w.service.Answer(t.Context(), ben, ops.Answer{Run: r.ID, Gate: ops.GateCutover, Digest: first, Yes: true, How: ops.ByButton}); err == nil {
 		t.Error("the button of the old question still counts")
