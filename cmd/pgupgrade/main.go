@@ -18,13 +18,14 @@ import (
 const usage = `pgupgrade upgrades Heroku Postgres databases from Slack.
 
 Usage:
-  pgupgrade serve [--state DIR]                  run the bot until SIGTERM
-  pgupgrade migrate [--state DIR]                prepare the bot's own database (the release phase runs it)
-  pgupgrade check APP [--json] [--to VERSION]    look at an app; change nothing
-  pgupgrade status [APP] [--json] [--state DIR]  show upgrades under way
-  pgupgrade approve APP [--state DIR]            say yes to the open question, when Slack is away
-  pgupgrade cancel APP [--state DIR]             stop the upgrade and go back, when Slack is away
-  pgupgrade rollback APP [--state DIR]           go back after the switch, when Slack is away
+  pgupgrade serve [--state DIR]                     run the bot until SIGTERM
+  pgupgrade migrate [--state DIR]                   prepare the bot's own database (the release phase runs it)
+  pgupgrade check APP [--json] [--to VERSION]       look at an app; change nothing
+  pgupgrade status [APP] [--json] [--state DIR]     show upgrades under way
+  pgupgrade history [APP] [--json] [--state DIR]    who decided what, and what was refused; JSON holds everything
+  pgupgrade approve APP [--state DIR]               say yes to the open question, when Slack is away
+  pgupgrade cancel APP [--state DIR]                stop the upgrade and go back, when Slack is away
+  pgupgrade rollback APP [--state DIR]              go back after the switch, when Slack is away
   pgupgrade version
 
 Settings are environment variables; see README.md.
@@ -76,6 +77,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		err = p.check(ctx, rest)
 	case "status":
 		err = p.status(ctx, rest)
+	case "history":
+		err = p.history(ctx, rest)
 	case "approve":
 		err = p.approve(ctx, rest)
 	case "cancel":

@@ -18,16 +18,22 @@ import (
 // around is an environment with both stand-ins.
 func around(t *testing.T, scopes ...string) map[string]string {
 	t.Helper()
+	_, _, env := standIns(t, scopes...)
+	return env
+}
+
+func standIns(t *testing.T, scopes ...string) (*slacktest.Server, *herokutest.Server, map[string]string) {
+	t.Helper()
 	s := slacktest.New(slacktest.Config{AppToken: "xapp-secret", BotToken: "xoxb-secret", Scopes: scopes})
 	s.Acme()
-	h := herokutest.New(herokutest.Config{Token: "key-secret"})
+	h := herokutest.New(herokutest.Config{Token: "key-secret", Speed: 20})
 	h.Acme()
 	slackServer, herokuServer := httptest.NewServer(s.API()), httptest.NewServer(h.API())
 	t.Cleanup(slackServer.Close)
 	t.Cleanup(herokuServer.Close)
 	s.SetBaseURL(slackServer.URL)
 	h.SetBaseURL(herokuServer.URL)
-	return map[string]string{
+	return s, h, map[string]string{
 		"SLACK_APP_TOKEN": "xapp-secret", "SLACK_BOT_TOKEN": "xoxb-secret", "SLACK_API_URL": slackServer.URL + "/api/",
 		"HEROKU_API_KEY": "key-secret", "HEROKU_HOST": herokuServer.URL, "PGUPGRADE_CHANNEL": "C1", "PGUPGRADE_APPROVERS": "U1,U2",
 	}
@@ -84,6 +90,8 @@ func TestRefusals(t *testing.T) {
 		{"check of nothing", []string{"check"}, nil, nil, exitUsage, []string{"one app"}},
 		{"check of an unknown app", []string{"check", "nowhere"}, nil, nil, exitUsage, []string{"no app 'nowhere'"}},
 		{"check of a version that is not offered", []string{"check", "orders", "--to", "19"}, nil, nil, exitUsage, []string{"PostgreSQL 19 is not offered"}},
+		{"history of two apps", []string{"history", "a", "b"}, nil, nil, exitUsage, []string{"at most one app"}},
+		{"approve of nothing", []string{"approve"}, nil, nil, exitUsage, []string{"approve takes the name of one app"}},
 		{"status of two apps", []string{"status", "a", "b"}, nil, nil, exitUsage, []string{"at most one app"}},
 	}
 	for _, tt := range tests {

@@ -64,7 +64,7 @@ func TestTheReadmeHasEveryCommand(t *testing.T) {
 			}
 		}
 	}
-	if n != 8 {
-		t.Errorf("found %d commands in the usage, want 8", n)
+	if n != 9 {
+		t.Errorf("found %d commands in the usage, want 9", n)
 	}
 }

@@ -87,7 +87,8 @@ func (p *program) status(ctx context.Context, args []string) error {
 		return err
 	}
 	app := strings.Join(args, "")
-	runs, err := (&ops.Service{Rows: rows}).Status(ctx, app)
+	service := &ops.Service{Rows: rows}
+	runs, err := service.Status(ctx, app)
 	if err == nil && p.json {
 		if runs == nil {
 			runs = []ops.Run{}
@@ -95,8 +96,67 @@ func (p *program) status(ctx context.Context, args []string) error {
 		err = p.print(runs)
 	} else if err == nil {
 		p.printRuns(runs)
+		if app != "" {
+			err = p.printSettings(ctx, service, runs[0])
+		}
 	}
 	return plainError(errors.Join(err, rows.Close()))
+}
+
+func (p *program) printSettings(ctx context.Context, service *ops.Service, run ops.Run) error {
+	kept, err := service.RunSettings(ctx, run)
+	for _, k := range ops.SettingKinds() {
+		if value := kept[k.Key]; value != "" {
+			fmt.Fprintf(p.out, "  set: %s %s\n", k.Key, value)
+		}
+	}
+	return err
+}
+
+// history prints the audit trail: for people who decided what, as JSON everything.
+func (p *program) history(ctx context.Context, args []string) error {
+	if len(args) > 1 {
+		return ops.Userf("history takes at most one app: pgupgrade history [APP] [--json]")
+	}
+	c, err := load(p.getenv, p.state, needs{})
+	if err != nil {
+		return err
+	}
+	rows, err := p.openRows(ctx, c, false)
+	if err != nil {
+		return err
+	}
+	trail, err := (&ops.Service{Rows: rows}).History(ctx, strings.Join(args, ""))
+	if err == nil && p.json {
+		err = p.print(trail)
+	} else if err == nil {
+		p.printTrail(trail)
+	}
+	return errors.Join(err, rows.Close())
+}
+
+func (p *program) printTrail(t ops.Trail) {
+	if len(t.Upgrades) == 0 && len(t.Apart) == 0 {
+		fmt.Fprintln(p.out, "Nothing is on record.")
+	}
+	for _, r := range t.Upgrades {
+		p.printRuns([]ops.Run{r.Run})
+		p.printEvents(r.Said())
+	}
+	if len(t.Apart) > 0 {
+		fmt.Fprintln(p.out, "Settings, and refusals to start:")
+		p.printEvents(t.Apart)
+	}
+}
+
+func (p *program) printEvents(all []ops.Event) {
+	for _, e := range all {
+		who := e.Actor.ID
+		if e.Actor.Name != "" {
+			who = e.Actor.Name
+		}
+		fmt.Fprintf(p.out, "  %s  %-20s %s\n", e.At.UTC().Format("2006-01-02 15:04:05 UTC"), who, plain(e.Text))
+	}
 }
 
 func (p *program) printRuns(runs []ops.Run) {

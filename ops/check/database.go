@@ -56,7 +56,9 @@ func plan(f Facts) []ops.Finding {
 		return found(n, title, ops.Block, fmt.Sprintf("`%s` is on %s, which cannot have followers.", a.Name, ops.ShortPlan(a.Plan)),
 			fmt.Sprintf("Upgrade it in place by hand, with the app in maintenance: `heroku maintenance:on -a %[1]s`, `heroku pg:backups:capture %[2]s -a %[1]s`, `heroku pg:upgrade:run %[2]s --version %[3]d -a %[1]s`, `heroku pg:upgrade:wait %[2]s -a %[1]s`, `heroku maintenance:off -a %[1]s`. There is no way back but the backup.", f.App.Value.Name, a.Name, f.Target))
 	case "advanced":
-		return found(n, title, ops.Block, fmt.Sprintf("`%s` is on %s; the Advanced tier is upgraded in another way.", a.Name, ops.ShortPlan(a.Plan)), "See `heroku data:pg:upgrade --help`.")
+		// The commands are those of heroku/cli src/commands/data/pg/upgrade.
+		return found(n, title, ops.Block, fmt.Sprintf("`%s` is on %s; the Advanced tier is upgraded in place, by other commands.", a.Name, ops.ShortPlan(a.Plan)),
+			fmt.Sprintf("Upgrade it by hand, with the app in maintenance: `heroku maintenance:on -a %[1]s`, `heroku data:pg:upgrade:run %[2]s --version %[3]d -a %[1]s`, `heroku data:pg:upgrade:wait %[2]s -a %[1]s`, `heroku maintenance:off -a %[1]s`.", f.App.Value.Name, a.Name, f.Target))
 	}
 	return found(n, title, ops.Pass, ops.ShortPlan(a.Plan), "")
 }
@@ -102,7 +104,9 @@ func version(f Facts) []ops.Finding {
 		return unknown(n, title, ops.Block, fmt.Sprintf("version “%s” cannot be read", f.Database.Value.Version))
 	}
 	switch {
-	case from >= f.Target:
+	case from > f.Target:
+		return found(n, title, ops.Block, fmt.Sprintf("%d is lower than the PostgreSQL %s that it runs, and no upgrade goes back.", f.Target, f.Database.Value.Version), fmt.Sprintf("Ask for a newer one than %d: `start APP to VERSION`.", from))
+	case from == f.Target:
 		return found(n, title, ops.Block, fmt.Sprintf("It runs PostgreSQL %s already.", f.Database.Value.Version), fmt.Sprintf("Ask for a newer one than %d: `start APP to VERSION`.", from))
 	case !slices.Contains(f.Offered, f.Target):
 		return found(n, title, ops.Block, fmt.Sprintf("PostgreSQL %d is not among the versions that the bot knows to be offered (%s).", f.Target, join(f.Offered)), "Add it to `PGUPGRADE_VERSIONS` if Heroku offers it.")

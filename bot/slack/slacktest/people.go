@@ -129,6 +129,16 @@ func (p Post) buttons() []button {
 	return out
 }
 
+// Value is the value of the first button with this label.
+func (p Post) Value(label string) (value string, ok bool) {
+	for _, b := range p.buttons() {
+		if text, _ := b.text.(map[string]any); text["text"] == label {
+			return b.value, true
+		}
+	}
+	return "", false
+}
+
 // Click presses a button of a message as a person.
 func (s *Server) Click(ctx context.Context, user, channel, ts, actionID string) error {
 	s.mu.Lock()
@@ -148,7 +158,31 @@ func (s *Server) Click(ctx context.Context, user, channel, ts, actionID string) 
 		s.mu.Unlock()
 		return fmt.Errorf("message %s has no button %q, only %v", ts, actionID, post.Buttons())
 	}
-	b := post.buttons()[i]
+	return s.press(ctx, u, post, post.buttons()[i])
+}
+
+// Forge presses a button that stands in no message any more, or never did: with a
+// value of the caller's own, as a client of another make could send it. ts names
+// the message that it pretends to be in.
+func (s *Server) Forge(ctx context.Context, user, channel, ts, actionID, value string) error {
+	s.mu.Lock()
+	var post *Post
+	for _, p := range s.posts {
+		if p.Channel == channel && p.TS == ts {
+			post = p
+		}
+	}
+	u := s.user(user)
+	if post == nil || u == nil {
+		s.mu.Unlock()
+		return fmt.Errorf("no message %s in %s, or no user %s", ts, channel, user)
+	}
+	return s.press(ctx, u, post, button{blockID: "b9", actionID: actionID, value: value, text: map[string]any{"type": "plain_text", "text": actionID}})
+}
+
+// press sends what Slack sends when a button is pressed. s.mu is held, and let go.
+func (s *Server) press(ctx context.Context, u *User, post *Post, b button) error {
+	user, channel, ts := u.ID, post.Channel, post.TS
 	container := map[string]any{"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": post.Ephemeral != ""}
 	if post.ThreadTS != "" {
 		container["thread_ts"] = post.ThreadTS

@@ -26,6 +26,8 @@ type DatabaseSpec struct {
 	Version    string // "15.13"
 	Bytes      int64
 	ForkFollow string // "": Available
+	Follows    string // name of its leader, for a follower
+	Host       string // "": one of its own
 }
 
 // AddApp stages an app.
@@ -63,6 +65,7 @@ func (s *Server) AddDatabase(spec DatabaseSpec) {
 	d := &database{id: s.state.id("database"), name: spec.Name, owner: a, plan: pgService + ":" + spec.Plan, version: spec.Version, created: a.created, provisioned: a.created,
 		announced: true, bytes: spec.Bytes, rows: map[*app]float64{}, protection: "On", forkFollow: cmp.Or(spec.ForkFollow, "Available")}
 	d.host, d.password = "ec2-"+d.id[:8]+".compute.example", "pw"+d.id[:12]
+	d.leader, d.host = s.state.database(spec.Follows), cmp.Or(spec.Host, d.host)
 	s.state.databases = append(s.state.databases, d)
 	s.addAttachment(a, d, "DATABASE", "", now)
 	a.releases = append(a.releases, &release{id: s.state.id("release"), version: a.releases[len(a.releases)-1].version + 1, description: "Attach DATABASE (@ref:" + d.name + ")",
