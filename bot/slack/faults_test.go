@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -117,6 +118,17 @@ func TestARefusedMessageDoesNotStopTheOthers(t *testing.T) {
 	}
 }
 
+// TestALimitInTheAnswer: Slack may say ratelimited in a 200 answer, as often as it
+// likes; it is waited for, and nothing is left out.
+func TestALimitInTheAnswer(t *testing.T) {
+	s, url := standIn(t)
+	w := writer(t, url, newLedger())
+	stage(t, s, fmt.Sprintf("fail chat.postMessage with error ratelimited %d times", 3*refusals))
+	put(w, "root", "begun")
+	flush(t, w)
+	want(t, s, "begun")
+}
+
 // TestTheThreadIsGone: somebody deleted the message in the channel. What belongs
 // in its thread is posted in the channel, and found there.
 func TestTheThreadIsGone(t *testing.T) {
@@ -132,6 +144,25 @@ func TestTheThreadIsGone(t *testing.T) {
 		flush(t, w)
 		want(t, s, "one", "two")
 	}
+
+	// Slack refuses the thread whenever it is asked.
+	s, url := standIn(t)
+	l := newLedger()
+	w := writer(t, url, l)
+	put(w, "root", "begun")
+	put(w, "event/1", "one")
+	flush(t, w)
+	row, err := l.Message(t.Context(), "r1", "root")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row.TS = s.Messages("C1", "")[1].TS // a reply, to which nobody can reply
+	if err := l.save(row); err != nil {
+		t.Fatal(err)
+	}
+	put(w, "event/2", "two")
+	flush(t, w)
+	want(t, s, "begun", "one", "two")
 }
 
 // TestTheBotIsRemoved and comes back: nothing is lost, and nothing is tried meanwhile.
@@ -277,6 +308,30 @@ func TestRefreshStorm(t *testing.T) {
 		}
 		await(t, s, func() bool { return s.Sockets() == sockets })
 		says(t, s, h, "status")
+	}
+}
+
+// TestWaitingForATurnHasNoLimit: a call has one, but the time before it, in which
+// slowOpen holds it back, is no part of it: else two sockets could wait for ever.
+func TestWaitingForATurnHasNoLimit(t *testing.T) {
+	_, url := standIn(t)
+	k := client(url)
+	held, sent := false, false
+	next := k.calls.next
+	k.calls.next = roundTripper(func(r *http.Request) (*http.Response, error) {
+		_, sent = r.Context().Deadline()
+		return next.RoundTrip(r)
+	})
+	before := k.opens.next
+	k.opens.next = roundTripper(func(r *http.Request) (*http.Response, error) {
+		_, held = r.Context().Deadline()
+		return before.RoundTrip(r)
+	})
+	if _, _, err := k.api.StartSocketModeContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if held || !sent {
+		t.Errorf("a limit while it is held back: %v, while it is under way: %v", held, sent)
 	}
 }
 
