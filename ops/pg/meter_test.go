@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -79,4 +80,27 @@ func TestMeterSees(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestFoldedSchema: of very many definitions only the kinds are kept, and each
+// change still shows.
+func TestFoldedSchema(t *testing.T) {
+	was := map[string]string{"table a": "1", "table b": "2", "index c": "3"}
+	if got := fold(was, 3); len(got) != 3 {
+		t.Errorf("few are folded: %v", got)
+	}
+	folded := fold(was, 2)
+	if len(folded) != 2 {
+		t.Errorf("folded to %v", folded)
+	}
+	for _, now := range []map[string]string{
+		{"table a": "1", "table b": "x", "index c": "3"},
+		{"table a": "1", "table b": "2"},
+		{"table a": "1", "table b": "2", "index c": "3", "view d": "4"},
+		{"table a": "2", "table b": "1", "index c": "3"},
+	} {
+		if maps.Equal(fold(now, 1), folded) {
+			t.Errorf("%v is not told from before", now)
+		}
+	}
 }
