@@ -281,3 +281,19 @@ func TestPosition(t *testing.T) {
 		t.Errorf("a follower of another leader: %v %q", ok, why)
 	}
 }
+
+// TestWithoutControlFunctions: what PostgreSQL gives everybody, a service may
+// have taken away.
+func TestWithoutControlFunctions(t *testing.T) {
+	each(t, func(t *testing.T, cu *customer) {
+		ctx := t.Context()
+		cu.Exec(t, "postgres", cu.Name, "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_control_checkpoint() FROM PUBLIC")
+		if s := must(cu.Server(ctx))(t); s.System != "" || s.Major != cu.Major || !s.Owner {
+			t.Errorf("server: %+v", s)
+		}
+		cu.alone()
+		if l := ops.Measure(cu.reading(), cu.reading()); !l.Zero() {
+			t.Errorf("the meter says %v", l)
+		}
+	})
+}
