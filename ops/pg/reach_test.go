@@ -246,6 +246,22 @@ func TestReachKeepsOneForEach(t *testing.T) {
 	}
 }
 
+func TestLastEnd(t *testing.T) {
+	const page, segment = 8192, 16 << 20
+	for _, c := range []struct{ next, end ops.LSN }{
+		{segment + 40, segment},                    // behind a segment's header
+		{segment + page + 24, segment + page},      // behind a page's
+		{segment + 24, segment + 24},               // in the middle of a segment's header: no such place, so no guess
+		{segment + page + 40, segment + page + 40}, // a record ended there
+		{segment + page, segment + page},
+		{segment + 3*page + 800, segment + 3*page + 800},
+	} {
+		if got := lastEnd(c.next, page, segment); got != c.end {
+			t.Errorf("%v: %v, not %v", c.next, got, c.end)
+		}
+	}
+}
+
 func TestPosition(t *testing.T) {
 	bins := pgtest.Majors(t)
 	ctx := t.Context()
