@@ -1,12 +1,14 @@
 package pg
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pgupgrade/pgupgrade/ops"
+	"github.com/pgupgrade/pgupgrade/ops/pg/pgtest"
 )
 
 func (cu *customer) reading() ops.Fact[ops.Reading] {
@@ -103,4 +105,76 @@ func TestFoldedSchema(t *testing.T) {
 			t.Errorf("%v is not told from before", now)
 		}
 	}
+}
+
+// TestMeterSaysUnknown: whatever takes the counters away is never zero.
+func TestMeterSaysUnknown(t *testing.T) {
+	bins := pgtest.Majors(t)
+	for _, bin := range []string{bins[0], bins[len(bins)-1]} {
+		cu := fresh(t, pgtest.Primary(t, bin))
+		ctx := t.Context()
+		for _, c := range []struct {
+			name   string
+			happen func()
+			says   string
+		}{
+			// The counters grow past where they were, so that only their reset tells;
+			// first, since any other reset leaves a time in pg_stat_database to lose.
+			{"a crash", func() {
+				cu.Crash(t)
+				cu.do("INSERT INTO shop.orders (note) SELECT 'after' FROM generate_series(1, 1000)")
+			}, "began anew"},
+			{"counters reset", func() { cu.Exec(t, "postgres", cu.Name, "SELECT pg_stat_reset()") }, "began anew"},
+			{"one table's counters reset", func() {
+				cu.Exec(t, "postgres", cu.Name, "SELECT pg_stat_reset_single_table_counters('shop.orders'::regclass)")
+			}, "began anew"},
+			{"a sequence that may not be read", func() {
+				cu.Exec(t, "postgres", cu.Name, "CREATE SEQUENCE shop.theirs", "REVOKE ALL ON shop.theirs FROM PUBLIC", "ALTER SEQUENCE shop.theirs OWNER TO other")
+			}, "sequences could not be read (read sequences: the credential may not read the sequence shop.theirs)"},
+		} {
+			cu.alone()
+			base := cu.reading()
+			c.happen()
+			pgtest.Until(t, "the database to be back", func() bool { _, err := cu.Server(ctx); return err == nil })
+			cu.alone()
+			l := ops.Measure(base, cu.reading())
+			if l.Known() || l.Zero() {
+				t.Errorf("%d, %s: %v", cu.Major, c.name, l)
+			}
+			wants(t, l.String(), c.says)
+		}
+		// A clean restart keeps them.
+		cu.Exec(t, "postgres", cu.Name, "DROP SEQUENCE shop.theirs")
+		cu.alone()
+		base := cu.reading()
+		cu.Restart(t)
+		pgtest.Until(t, "the database to be back", func() bool { _, err := cu.Server(ctx); return err == nil })
+		if l := ops.Measure(base, cu.reading()); !l.Zero() {
+			t.Errorf("%d, restarted: %v", cu.Major, l)
+		}
+	}
+}
+
+// TestReadingSurvivesJSON: it is kept in rows between ticks.
+func TestReadingSurvivesJSON(t *testing.T) {
+	each(t, func(t *testing.T, cu *customer) {
+		cu.alone()
+		was := cu.reading()
+		text, err := json.Marshal(was)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var is ops.Fact[ops.Reading]
+		if err := json.Unmarshal(text, &is); err != nil {
+			t.Fatal(err)
+		}
+		if l := ops.Measure(is, cu.reading()); !l.Zero() {
+			t.Errorf("read back: %v", l)
+		}
+		cu.do("DELETE FROM shop.orders")
+		cu.alone()
+		if l := ops.Measure(is, cu.reading()); l.Zero() || l.Rows().Deleted != 100 {
+			t.Errorf("read back, after a change: %v", l)
+		}
+	})
 }
