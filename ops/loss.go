@@ -110,8 +110,11 @@ func (l Loss) counted() int {
 	return n
 }
 
+// CountsWords belongs under every counted list: what the counts mean.
+const CountsWords = "Writes that were rolled back are counted too, so fewer rows may be concerned."
+
 // Lines is the counted list, at most so many lines: unknowns, tables, schema,
-// sequences. Rolled-back writes count too, so a count of rows is the most it can be.
+// sequences.
 func (l Loss) Lines(most int) []string {
 	var out []string
 	for _, u := range l.Unknown {

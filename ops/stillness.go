@@ -34,6 +34,17 @@ func (f DBFence) On() bool {
 // Same reports whether what is set is what was recorded.
 func (f DBFence) Same(recorded DBFence) bool { return f.Setting == recorded.Setting }
 
+// Undo is the SQL that restores this recorded setting by hand on the database of
+// that name. It asks for read-write itself, since behind the fence nothing else
+// would let it.
+func (f DBFence) Undo(database string) string {
+	set := "RESET default_transaction_read_only"
+	if f.Setting != "" {
+		set = "SET default_transaction_read_only = '" + strings.ReplaceAll(f.Setting, "'", "''") + "'"
+	}
+	return fmt.Sprintf(`BEGIN READ WRITE; ALTER DATABASE "%s" %s; COMMIT`, strings.ReplaceAll(database, `"`, `""`), set)
+}
+
 // Ended is what ending the sessions of a database came to.
 type Ended struct {
 	Ended int `json:"ended"`

@@ -65,7 +65,8 @@ func fenced(ctx context.Context, tx pgx.Tx) (f ops.DBFence, err error) {
 // Fence makes new sessions read-only unless they ask otherwise, and returns the
 // fence as it stands. recorded is what Fenced said before, and must be kept by
 // then: it is what Clear restores. When something else is set by now, nothing is
-// done and the error is ops.ErrStale. Safe to call twice.
+// done and the error is ops.ErrStale. Any other error may have come after it took
+// effect: Fenced tells. Safe to call twice.
 func (d *Database) Fence(ctx context.Context, recorded ops.DBFence) (ops.DBFence, error) {
 	return d.change(ctx, "put up fence", recorded, true)
 }

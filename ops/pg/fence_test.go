@@ -44,6 +44,14 @@ func TestFence(t *testing.T) {
 			for _, role := range []string{"owner", "other"} {
 				wants(t, refused(t, cu, cu.Cluster, role), "read-only transaction")
 			}
+			// By hand, as the thread says it, and by the bot: the same.
+			cu.do(recorded.Undo(name))
+			if now := must(cu.Fenced(ctx))(t); !now.Same(recorded) {
+				t.Errorf("%s: by hand it is %q", c.before, now.Setting)
+			}
+			if !recorded.On() {
+				must(cu.Fence(ctx, recorded))(t)
+			}
 			must(cu.Clear(ctx, recorded))(t)
 			must(cu.Clear(ctx, recorded))(t)
 			if now := must(cu.Fenced(ctx))(t); now.Setting != c.left {

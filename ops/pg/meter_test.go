@@ -1,11 +1,14 @@
 package pg
 
 import (
+	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pgupgrade/pgupgrade/ops"
+	"github.com/pgupgrade/pgupgrade/ops/pg/pgtest"
 )
 
 func (cu *customer) reading() ops.Fact[ops.Reading] {
@@ -77,6 +80,101 @@ func TestMeterSees(t *testing.T) {
 					t.Errorf("says %q", lines)
 				}
 			})
+		}
+	})
+}
+
+// TestFoldedSchema: of very many definitions only the kinds are kept, and each
+// change still shows.
+func TestFoldedSchema(t *testing.T) {
+	was := map[string]string{"table a": "1", "table b": "2", "index c": "3"}
+	if got := fold(was, 3); len(got) != 3 {
+		t.Errorf("few are folded: %v", got)
+	}
+	folded := fold(was, 2)
+	if len(folded) != 2 {
+		t.Errorf("folded to %v", folded)
+	}
+	for _, now := range []map[string]string{
+		{"table a": "1", "table b": "x", "index c": "3"},
+		{"table a": "1", "table b": "2"},
+		{"table a": "1", "table b": "2", "index c": "3", "view d": "4"},
+		{"table a": "2", "table b": "1", "index c": "3"},
+	} {
+		if maps.Equal(fold(now, 1), folded) {
+			t.Errorf("%v is not told from before", now)
+		}
+	}
+}
+
+// TestMeterSaysUnknown: whatever takes the counters away is never zero.
+func TestMeterSaysUnknown(t *testing.T) {
+	bins := pgtest.Majors(t)
+	for _, bin := range []string{bins[0], bins[len(bins)-1]} {
+		cu := fresh(t, pgtest.Primary(t, bin))
+		ctx := t.Context()
+		for _, c := range []struct {
+			name   string
+			happen func()
+			says   string
+		}{
+			// The counters grow past where they were, so that only their reset tells;
+			// first, since any other reset leaves a time in pg_stat_database to lose.
+			{"a crash", func() {
+				cu.Crash(t)
+				cu.do("INSERT INTO shop.orders (note) SELECT 'after' FROM generate_series(1, 1000)")
+			}, "began anew"},
+			{"counters reset", func() { cu.Exec(t, "postgres", cu.Name, "SELECT pg_stat_reset()") }, "began anew"},
+			{"one table's counters reset", func() {
+				cu.Exec(t, "postgres", cu.Name, "SELECT pg_stat_reset_single_table_counters('shop.orders'::regclass)")
+			}, "began anew"},
+			{"a sequence that may not be read", func() {
+				cu.Exec(t, "postgres", cu.Name, "CREATE SEQUENCE shop.theirs", "REVOKE ALL ON shop.theirs FROM PUBLIC", "ALTER SEQUENCE shop.theirs OWNER TO other")
+			}, "sequences could not be read (read sequences: the credential may not read the sequence shop.theirs)"},
+		} {
+			cu.alone()
+			base := cu.reading()
+			c.happen()
+			pgtest.Until(t, "the database to be back", func() bool { _, err := cu.Server(ctx); return err == nil })
+			cu.alone()
+			l := ops.Measure(base, cu.reading())
+			if l.Known() || l.Zero() {
+				t.Errorf("%d, %s: %v", cu.Major, c.name, l)
+			}
+			wants(t, l.String(), c.says)
+		}
+		// A clean restart keeps them.
+		cu.Exec(t, "postgres", cu.Name, "DROP SEQUENCE shop.theirs")
+		cu.alone()
+		base := cu.reading()
+		cu.Restart(t)
+		pgtest.Until(t, "the database to be back", func() bool { _, err := cu.Server(ctx); return err == nil })
+		if l := ops.Measure(base, cu.reading()); !l.Zero() {
+			t.Errorf("%d, restarted: %v", cu.Major, l)
+		}
+	}
+}
+
+// TestReadingSurvivesJSON: it is kept in rows between ticks.
+func TestReadingSurvivesJSON(t *testing.T) {
+	each(t, func(t *testing.T, cu *customer) {
+		cu.alone()
+		was := cu.reading()
+		text, err := json.Marshal(was)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var is ops.Fact[ops.Reading]
+		if err := json.Unmarshal(text, &is); err != nil {
+			t.Fatal(err)
+		}
+		if l := ops.Measure(is, cu.reading()); !l.Zero() {
+			t.Errorf("read back: %v", l)
+		}
+		cu.do("DELETE FROM shop.orders")
+		cu.alone()
+		if l := ops.Measure(is, cu.reading()); l.Zero() || l.Rows().Deleted != 100 {
+			t.Errorf("read back, after a change: %v", l)
 		}
 	})
 }

@@ -31,8 +31,9 @@ const (
 // Reach keeps one Database for each add-on, so that a look does not connect
 // anew. The zero value is ready; Close it at the end.
 type Reach struct {
-	mu   sync.Mutex
-	open map[string]*Database
+	mu      sync.Mutex
+	open    map[string]*Database
+	closing sync.WaitGroup
 }
 
 // Database returns the add-on's database behind url. It does not connect: the
@@ -45,7 +46,7 @@ func (r *Reach) Database(addonID string, url ops.Secret) (*Database, error) {
 		if d.url == url {
 			return d, nil
 		}
-		go d.Close() // waits for what is under way
+		r.closing.Go(d.Close) // which waits for what is under way
 		delete(r.open, addonID)
 	}
 	d, err := Open(url)
@@ -67,6 +68,7 @@ func (r *Reach) Close() {
 		d.Close()
 		delete(r.open, id)
 	}
+	r.closing.Wait()
 }
 
 // Database is one database of the customer's. It is safe for concurrent use.

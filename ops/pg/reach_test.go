@@ -246,6 +246,22 @@ func TestReachKeepsOneForEach(t *testing.T) {
 	}
 }
 
+func TestLastEnd(t *testing.T) {
+	const page, segment = 8192, 16 << 20
+	for _, c := range []struct{ next, end ops.LSN }{
+		{segment + 40, segment},                    // behind a segment's header
+		{segment + page + 24, segment + page},      // behind a page's
+		{segment + 24, segment + 24},               // in the middle of a segment's header: no such place, so no guess
+		{segment + page + 40, segment + page + 40}, // a record ended there
+		{segment + page, segment + page},
+		{segment + 3*page + 800, segment + 3*page + 800},
+	} {
+		if got := lastEnd(c.next, page, segment); got != c.end {
+			t.Errorf("%v: %v, not %v", c.next, got, c.end)
+		}
+	}
+}
+
 func TestPosition(t *testing.T) {
 	bins := pgtest.Majors(t)
 	ctx := t.Context()
@@ -280,4 +296,20 @@ func TestPosition(t *testing.T) {
 	if ok, why := ops.Replayed(must(other.Position(ctx))(t), must(follower.Position(ctx))(t)); ok || !strings.Contains(why, "no copy") {
 		t.Errorf("a follower of another leader: %v %q", ok, why)
 	}
+}
+
+// TestWithoutControlFunctions: what PostgreSQL gives everybody, a service may
+// have taken away.
+func TestWithoutControlFunctions(t *testing.T) {
+	each(t, func(t *testing.T, cu *customer) {
+		ctx := t.Context()
+		cu.Exec(t, "postgres", cu.Name, "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_control_checkpoint() FROM PUBLIC")
+		if s := must(cu.Server(ctx))(t); s.System != "" || s.Major != cu.Major || !s.Owner {
+			t.Errorf("server: %+v", s)
+		}
+		cu.alone()
+		if l := ops.Measure(cu.reading(), cu.reading()); !l.Zero() {
+			t.Errorf("the meter says %v", l)
+		}
+	})
 }

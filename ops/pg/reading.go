@@ -2,7 +2,10 @@ package pg
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"hash"
+	"maps"
 	"slices"
 	"strings"
 
@@ -96,7 +99,30 @@ func (d *Database) schema(ctx context.Context) (map[string]string, error) {
 		}
 		return nil
 	})
-	return out, err
+	return fold(out, mostObjects), err
+}
+
+// mostObjects is how many definitions are kept one by one, since a reading is
+// kept in a row. Of more it is only told which kinds changed.
+const mostObjects = 5000
+
+func fold(objects map[string]string, most int) map[string]string {
+	if len(objects) <= most {
+		return objects
+	}
+	kinds := map[string]hash.Hash{}
+	for _, object := range slices.Sorted(maps.Keys(objects)) {
+		kind, _, _ := strings.Cut(object, " ")
+		if kinds[kind] == nil {
+			kinds[kind] = sha256.New()
+		}
+		fmt.Fprintf(kinds[kind], "%q %s\n", object, objects[object])
+	}
+	out := map[string]string{}
+	for kind, h := range kinds {
+		out["some "+kind] = fmt.Sprintf("%x", h.Sum(nil)[:8])
+	}
+	return out
 }
 
 // own is the condition that an object belongs to no extension.

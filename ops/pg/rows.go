@@ -103,14 +103,14 @@ func (d *Database) comparable(ctx context.Context, most int) ([]comparedTable, e
 // The alias of a row: one that no column is called.
 const aliased = `"pgupgrade row"`
 
-// hash is of a row as text. PostgreSQL keeps its hash functions stable across
+// hashed is of a row as text. PostgreSQL keeps its hash functions stable across
 // versions, since hash partitions are by them.
-const hash = `hashtextextended(` + aliased + `::text COLLATE "C", 0)`
+const hashed = `hashtextextended(` + aliased + `::text COLLATE "C", 0)`
 
 func compareWhole(ctx context.Context, a, b *Database, c *ops.RowsCompared) error {
 	sum := func(d *Database) (n int64, s string, err error) {
 		err = d.read(ctx, "hash "+c.Table, func(tx pgx.Tx) error {
-			return tx.QueryRow(ctx, fmt.Sprintf(`SELECT count(*), coalesce(sum(%s::numeric), 0)::text FROM ONLY %s %s`, hash, c.Table, aliased)).Scan(&n, &s)
+			return tx.QueryRow(ctx, fmt.Sprintf(`SELECT count(*), coalesce(sum(%s::numeric), 0)::text FROM ONLY %s %s`, hashed, c.Table, aliased)).Scan(&n, &s)
 		})
 		return n, s, err
 	}
@@ -142,7 +142,7 @@ func compareSample(ctx context.Context, a, b *Database, t comparedTable, bytes i
 	for _, k := range t.Keys {
 		texts = append(texts, aliased+"."+k+"::text")
 	}
-	pick := fmt.Sprintf(`SELECT ARRAY[%s], %s FROM ONLY %s %s`, strings.Join(texts, ", "), hash, t.Name, aliased)
+	pick := fmt.Sprintf(`SELECT ARRAY[%s], %s FROM ONLY %s %s`, strings.Join(texts, ", "), hashed, t.Name, aliased)
 	by, down := strings.Join(t.Keys, ", "), strings.Join(t.Keys, " DESC, ")+" DESC"
 	third := max(most/3, 1)
 	sample := map[string]keyed{}
@@ -185,7 +185,7 @@ func compareSample(ctx context.Context, a, b *Database, t comparedTable, bytes i
 	err = b.read(ctx, "look up rows of "+t.Name, func(tx pgx.Tx) error {
 		var err error
 		found, err = rows[keyed](ctx, tx, fmt.Sprintf(`SELECT ARRAY[%s], %s FROM unnest(%s) picked(%s) JOIN ONLY %s %s ON %s`,
-			strings.Join(names, ", "), hash, strings.Join(unnest, ", "), strings.Join(names, ", "), t.Name, aliased, strings.Join(on, " AND ")), args...)
+			strings.Join(names, ", "), hashed, strings.Join(unnest, ", "), strings.Join(names, ", "), t.Name, aliased, strings.Join(on, " AND ")), args...)
 		return err
 	})
 	if err != nil {

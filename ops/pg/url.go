@@ -135,10 +135,15 @@ func lastWords(err error) string {
 
 // clean takes every part of the URL that is a secret out of a text.
 func (d *Database) clean(s string) string {
-	for _, secret := range []string{d.url.Reveal(), d.conf.Password, strconv.Quote(d.conf.User), "user=" + d.conf.User} {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "[redacted]")
-		}
+	secrets := []string{d.url.Reveal()}
+	if d.conf.Password != "" {
+		secrets = append(secrets, d.conf.Password)
+	}
+	if d.conf.User != "" { // in quotes, since a short name may be part of a word
+		secrets = append(secrets, strconv.Quote(d.conf.User), "user="+d.conf.User)
+	}
+	for _, secret := range secrets {
+		s = strings.ReplaceAll(s, secret, "[redacted]")
 	}
 	return s
 }
