@@ -117,7 +117,7 @@ func (s *Server) byURL(url string) *database {
 		return nil
 	}
 	for _, d := range s.state.databases {
-		if d.url() == url {
+		if d.serves(url) {
 			return d
 		}
 	}
