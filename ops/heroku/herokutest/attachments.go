@@ -118,12 +118,15 @@ func (s *Server) newAttachment(c call, a *app, d *database, name, namespace stri
 	return did(http.StatusCreated, s.attachmentJSON(c, t), "attachment.create "+a.name+" "+name+" "+d.name)
 }
 
+// lastBilling reports whether this is the only attachment of the database on
+// the app that pays for it. Its namespace does not matter: the CLI replaces a
+// pooler that is the only one of its kind (src/commands/pg/promote.ts).
 func (s *Server) lastBilling(t *attachment) bool {
 	if t.app != t.database.owner {
 		return false
 	}
 	for _, x := range s.state.of(t.database) {
-		if x != t && x.app == t.app && x.namespace == t.namespace {
+		if x != t && x.app == t.app {
 			return false
 		}
 	}

@@ -45,6 +45,7 @@ func (s *Server) info(c call, d *database) answer {
 	var rows []any
 	row := func(name string, values ...any) { rows = append(rows, map[string]any{"name": name, "values": values}) }
 	urlRow := func(name string, urls ...any) {
+		urls = append([]any{}, urls...) // the CLI takes no null for a list
 		rows = append(rows, map[string]any{"name": name, "values": urls, "resolve_db_name": true})
 	}
 	row("Plan", strings.TrimPrefix(d.plan, pgService+":"))

@@ -18,13 +18,17 @@ const standardWindow = "Sunday 22:30"
 
 var weekdays = []string{"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"}
 
-// windowStart reads "Sunday 22:30".
+// windowStart reads "Sunday 22:30", and "sunday 10:30PM" as the CLI's help has it.
 func windowStart(s string) (day time.Weekday, at time.Duration, ok bool) {
 	name, clock, _ := strings.Cut(s, " ")
 	for i, n := range weekdays {
-		if strings.EqualFold(n, name) {
-			t, err := time.Parse("15:04", clock)
-			return time.Weekday(i), time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute, err == nil
+		if !strings.EqualFold(n, name) {
+			continue
+		}
+		for _, layout := range []string{"15:04", "3:04PM"} {
+			if t, err := time.Parse(layout, strings.ToUpper(clock)); err == nil {
+				return time.Weekday(i), time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute, true
+			}
 		}
 	}
 	return 0, 0, false
