@@ -148,7 +148,6 @@ func TestTheOldGuideWithTheCLI(t *testing.T) {
 			c := newCLI(t, s)
 
 			c.does("pg:info -a shop", "=== DATABASE_URL", "PG Version: 15.13", "Fork/Follow: Available")
-			c.does("pg:backups:capture -a shop", "Backing up DATABASE to b007... done")
 			c.does("addons:create heroku-postgresql:standard-0 -a shop --name shop-new -- --follow DATABASE_URL", "~$0.069/hour (max $50/month)", "shop-new is being created in the background")
 			c.does("addons:wait shop-new -a shop")
 			c.does("pg:wait shop-new -a shop --wait-interval 1")

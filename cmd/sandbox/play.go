@@ -201,11 +201,7 @@ func (p *player) holds(l line) bool {
 		}
 	case "heroku":
 		for _, c := range cards(p.heroku.Overview()) {
-			text := c.Title
-			for _, r := range c.Rows {
-				text += " · " + r.Name + " " + r.Value
-			}
-			if holds(text, l.arg) {
+			if holds(c.text(), l.arg) {
 				return true
 			}
 		}

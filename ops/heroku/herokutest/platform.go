@@ -26,7 +26,7 @@ func (s *Server) account(c call) answer {
 }
 
 func (s *Server) rateLimits(c call) answer {
-	return ok(map[string]any{"remaining": int(s.tokens(c.now).left)})
+	return ok(map[string]any{"remaining": max(0, int(s.tokens(c.now).left))})
 }
 
 func (s *Server) listApps(c call) answer {

@@ -182,7 +182,7 @@ func (s *Server) spend(req *http.Request, now time.Time) (left int, ok bool) {
 	}
 	b := s.tokens(now)
 	if req.URL.Path == "/account/rate-limits" { // free of charge
-		return int(b.left), true
+		return max(0, int(b.left)), true
 	}
 	if b.left < 1 {
 		return 0, false

@@ -96,7 +96,7 @@ func (s *Server) Stage(what, name, arg string) error {
 	onAccount := map[string]func(){
 		"revoke key":   func() { s.revoked = true },
 		"restore key":  func() { s.revoked = false },
-		"drain limit":  func() { s.tokens(now).left = 0 },
+		"drain limit":  func() { s.tokens(now).left = -rateLimit }, // for an hour, as if others went on calling
 		"answer 200":   func() { s.success = http.StatusOK },
 		"answer 201":   func() { s.success = http.StatusCreated },
 		"answer 202":   func() { s.success = http.StatusAccepted },
