@@ -1,8 +1,11 @@
 package heroku_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -332,6 +335,56 @@ func TestStoredState(t *testing.T) {
 	w.send(t, "POST", "/client/v11/apps/orders/transfers/"+backup.ID+"/actions/cancel", nil, nil)
 	if b := must[ops.Transfer](t)(w.Transfer(t.Context(), "orders", backup.ID)); b.FinishedAt.IsZero() || b.Succeeded.Value {
 		t.Errorf("cancelled backup %+v", b)
+	}
+}
+
+// TestTheSecondAddress: what can be staged from this program can be staged from
+// another.
+func TestTheSecondAddress(t *testing.T) {
+	w := openPlain(t)
+	control := httptest.NewServer(w.stand.Control())
+	t.Cleanup(control.Close)
+	ask := func(method, path, body string) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), method, control.URL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b)
+	}
+	app := func() error { _, err := w.App(t.Context(), "orders"); return err }
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+		then               error // of a read of an app
+	}{
+		{"POST", "/fault", `{"fault": "GET /apps/orders: 404 as HTML"}`, 200, ops.ErrNotFound},
+		{"DELETE", "/faults", ``, 200, nil},
+		{"POST", "/fault", `{"method": "GET", "path": "/apps", "when": "before", "status": 403}`, 200, ops.ErrRefused},
+		{"DELETE", "/faults", ``, 200, nil},
+		{"POST", "/fault", `{"fault": "GET /apps: explode"}`, 400, nil},
+		{"POST", "/stage", `{"what": "revoke key"}`, 200, ops.ErrRefused},
+		{"POST", "/stage", `{"what": "restore key"}`, 200, nil},
+		{"POST", "/stage", `{"what": "explode", "name": "orders"}`, 422, nil},
+		{"POST", "/stage", `{"what": "raise lag", "name": "the follower of orders"}`, 422, nil},
+	} {
+		if status, said := ask(tt.method, tt.path, tt.body); status != tt.status {
+			t.Errorf("%s %s: HTTP %d %s", tt.path, tt.body, status, said)
+		}
+		if err := app(); !errors.Is(err, tt.then) {
+			t.Errorf("after %s: %v, want %v", tt.body, err, tt.then)
+		}
+	}
+	if _, history := ask("GET", "/history", ""); !strings.Contains(history, `"path":"/apps/orders"`) {
+		t.Errorf("history %s", history)
 	}
 }
 
