@@ -92,7 +92,8 @@ func sandboxed(ctx context.Context, o options, out io.Writer) (err error) {
 	if o.bot {
 		fmt.Fprintf(out, "\n  Open %s and press Enter in the message box.\n", s.pageURL)
 	} else {
-		fmt.Fprintf(out, "\n  The stand-ins run; the bot does not. The page is at %s. To reach them:\n\n%s\n", s.pageURL, s.exports())
+		fmt.Fprintf(out, "\n  The stand-ins run; the bot does not. The page is at %s. To reach them:\n\n%s\n", s.pageURL, exports(s.settings()))
+		fmt.Fprintf(out, "  For the Heroku CLI also these, and a HOME of its own, since it edits ~/.gitconfig:\n\n%s\n", exports(s.forCLI()))
 	}
 	fmt.Fprintln(out, "  Ctrl-C ends it.")
 	select {

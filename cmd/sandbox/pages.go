@@ -125,6 +125,15 @@ type cardSeen struct {
 	Rows  []rowSeen `json:"rows"`
 }
 
+// text is a card as a scenario reads it.
+func (c cardSeen) text() string {
+	text := c.Title
+	for _, r := range c.Rows {
+		text += " · " + r.Name + " " + r.Value
+	}
+	return text
+}
+
 type rowSeen struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pgupgrade/pgupgrade/bot/slack/slacktest"
+	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
 )
 
 // A scenario reads like the thread. Each line is one of
@@ -27,6 +28,9 @@ import (
 //	heroku: orders maintenance off       waits until Heroku's side holds this
 //	heroku does deploy orders            somebody does something at Heroku
 //	slack does fail chat.update with 503 once   something happens at Slack (slacktest.Stages has the forms)
+//	heroku does deploy on orders         somebody does something at Heroku, or it will go wrong there; ": " and more may follow (herokutest.Server.Stage)
+//	heroku breaks POST /upgrade/run: reset, once, after acting     calls fail (herokutest.ParseFault)
+//	heroku works again                   no call fails any more
 //	break kill                           presses the button of that name in the page's strip
 //
 // "..." stands for anything in between.
@@ -53,6 +57,8 @@ var forms = []struct {
 	{"channel", regexp.MustCompile(`^(channel): (.+)$`)},
 	{"stage", regexp.MustCompile(`^(heroku) does (.+)$`)},
 	{"slack", regexp.MustCompile(`^(slack) does (.+)$`)},
+	{"fault", regexp.MustCompile(`^(heroku) breaks (.+)$`)},
+	{"mend", regexp.MustCompile(`^(heroku) works (again)$`)},
 	{"heroku", regexp.MustCompile(`^(heroku): (.+)$`)},
 	{"break", regexp.MustCompile(`^(break) (.+)$`)},
 }
@@ -80,6 +86,11 @@ func parseScenario(r io.Reader) ([]line, error) {
 			if m := f.re.FindStringSubmatch(text); m != nil {
 				l.kind, l.who, l.arg = f.kind, persons[m[1]], strings.TrimSpace(m[2])
 				break
+			}
+		}
+		if l.kind == "fault" { // a mistake in it is found before anything starts
+			if _, err := herokutest.ParseFault(l.arg); err != nil {
+				return nil, fmt.Errorf("line %d of the scenario: %w", n, err)
 			}
 		}
 		if l.kind == "" {
@@ -161,11 +172,25 @@ func (p *player) line(ctx context.Context, l line) error {
 			return fmt.Errorf("no modal opened: %w", err)
 		}
 		return p.fill(ctx, l)
-	case "stage":
-		what, name, _ := strings.Cut(l.arg, " on ")
-		return p.heroku.Stage(what, name, "")
 	case "slack":
 		return p.slack.Stage(l.arg)
+	case "stage":
+		what, name := l.arg, ""
+		if i := strings.LastIndex(what, " on "); i >= 0 {
+			what, name = what[:i], what[i+len(" on "):]
+		}
+		name, arg, _ := strings.Cut(name, ": ")
+		return p.heroku.Stage(what, name, arg)
+	case "fault":
+		f, err := herokutest.ParseFault(l.arg)
+		if err != nil {
+			return err
+		}
+		p.heroku.Fault(f)
+		return nil
+	case "mend":
+		p.heroku.ClearFaults()
+		return nil
 	case "break":
 		return p.doBreak(l.arg)
 	}
@@ -186,11 +211,7 @@ func (p *player) holds(l line) bool {
 		}
 	case "heroku":
 		for _, c := range cards(p.heroku.Overview()) {
-			text := c.Title
-			for _, r := range c.Rows {
-				text += " · " + r.Name + " " + r.Value
-			}
-			if holds(text, l.arg) {
+			if holds(c.text(), l.arg) {
 				return true
 			}
 		}

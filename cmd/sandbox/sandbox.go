@@ -139,10 +139,17 @@ func (s *sandbox) environment() []string {
 	return append(s.settings(), "PATH="+os.Getenv("PATH"), "HOME="+s.temporary)
 }
 
-// exports are the settings as a shell takes them.
-func (s *sandbox) exports() string {
+// forCLI is what the Heroku CLI needs beside HEROKU_API_KEY, HEROKU_HOST and
+// HEROKU_DATA_HOST to speak to nobody but the stand-in: it asks a second host
+// about the account, counts its use, and looks for newer versions.
+func (s *sandbox) forCLI() []string {
+	return []string{"HEROKU_PARTICLEBOARD_URL=" + s.herokuURL, "DISABLE_TELEMETRY=true", "HEROKU_SKIP_NEW_VERSION_CHECK=true"}
+}
+
+// exports are settings as a shell takes them.
+func exports(settings []string) string {
 	var b strings.Builder
-	for _, v := range s.settings() {
+	for _, v := range settings {
 		name, value, _ := strings.Cut(v, "=")
 		fmt.Fprintf(&b, "  export %s='%s'\n", name, value)
 	}

@@ -47,7 +47,19 @@ func open(t *testing.T) *world {
 	w := &world{now: time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)}
 	w.stand = herokutest.New(herokutest.Config{Token: key, Now: w.clock})
 	w.valid = newValidator(t, w.stand.API())
-	server := httptest.NewServer(w.valid)
+	return w.serve(t, w.valid)
+}
+
+// openPlain is open without the validator, which takes its time.
+func openPlain(t *testing.T) *world {
+	t.Helper()
+	w := &world{now: time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)}
+	w.stand = herokutest.New(herokutest.Config{Token: key, Now: w.clock})
+	return w.serve(t, w.stand.API())
+}
+
+func (w *world) serve(t *testing.T, h http.Handler) *world {
+	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	w.url = server.URL
 	w.stand.SetBaseURL(server.URL)

@@ -109,15 +109,7 @@ func (s *Server) Control() http.Handler {
 		}
 		writeJSON(w, http.StatusOK, map[string]any{"ok": true})
 	})
-	m.HandleFunc("POST /fault", func(w http.ResponseWriter, r *http.Request) {
-		var f Fault
-		if err := json.NewDecoder(r.Body).Decode(&f); err != nil {
-			writeJSON(w, http.StatusBadRequest, map[string]any{"error": err.Error()})
-			return
-		}
-		s.Fault(f)
-		writeJSON(w, http.StatusOK, map[string]any{"ok": true})
-	})
+	m.HandleFunc("POST /fault", s.serveFault)
 	m.HandleFunc("DELETE /faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.ClearFaults()
 		writeJSON(w, http.StatusOK, map[string]any{"ok": true})
@@ -153,6 +145,25 @@ func (s *Server) Control() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]any{"ok": true})
 	})
 	return m
+}
+
+// serveFault takes a Fault, or {"fault": "POST /upgrade/run: reset, once"} as a
+// scenario has it.
+func (s *Server) serveFault(w http.ResponseWriter, r *http.Request) {
+	var x struct {
+		Fault
+		Text string `json:"fault"`
+	}
+	err := json.NewDecoder(r.Body).Decode(&x)
+	if err == nil && x.Text != "" {
+		x.Fault, err = ParseFault(x.Text)
+	}
+	if err != nil {
+		writeJSON(w, http.StatusBadRequest, map[string]any{"error": err.Error()})
+		return
+	}
+	s.Fault(x.Fault)
+	writeJSON(w, http.StatusOK, map[string]any{"ok": true})
 }
 
 func (s *Server) findHold(id string) *hold {

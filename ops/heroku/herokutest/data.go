@@ -13,9 +13,12 @@ func (s *Server) ready(d *database, now time.Time) bool {
 }
 
 // connections counts who is connected: each dyno of an app whose current
-// release leads here, and an external client with a copied URL.
+// release leads here, an external client with a copied URL, and strangers.
 func (s *Server) connections(d *database, now time.Time) int {
-	n := 0
+	if d.reconnecting(now) {
+		return d.strangers
+	}
+	n := d.strangers
 	for _, a := range s.state.apps {
 		if cur := a.current(); cur != nil && s.byURL(cur.vars["DATABASE_URL"]) == d {
 			for _, x := range a.dynos {
@@ -45,6 +48,7 @@ func (s *Server) info(c call, d *database) answer {
 	var rows []any
 	row := func(name string, values ...any) { rows = append(rows, map[string]any{"name": name, "values": values}) }
 	urlRow := func(name string, urls ...any) {
+		urls = append([]any{}, urls...) // the CLI takes no null for a list
 		rows = append(rows, map[string]any{"name": name, "values": urls, "resolve_db_name": true})
 	}
 	row("Plan", strings.TrimPrefix(d.plan, pgService+":"))
@@ -55,11 +59,7 @@ func (s *Server) info(c call, d *database) answer {
 	row("Connections", fmt.Sprintf("%d/120", s.connections(d, c.now)))
 	row("Connection Pooling", "Available")
 	row("Credentials", 1+len(d.credentials))
-	fork := d.forkFollow
-	if d.leader != nil {
-		fork = "Unavailable on followers"
-	}
-	row("Fork/Follow", fork)
+	row("Fork/Follow", s.forkable(d, c.now))
 	row("Rollback", "earliest from "+c.now.Add(-4*24*time.Hour).Format("2006-01-02 15:04")+" UTC")
 	row("Created", d.created.Format("2006-01-02 15:04"))
 	row("Region", "us")
@@ -82,13 +82,20 @@ func (s *Server) info(c call, d *database) answer {
 	}
 	urlRow("Followers", followers...)
 	urlRow("Forks", forks...)
-	row("Maintenance", "not required")
+	if d.forkedFrom != nil {
+		urlRow("Forked From", d.forkedFrom.url())
+	}
+	row("Maintenance", d.required())
+	row("Maintenance window", d.longWindow())
+	if d.tier() == "essential" {
+		return ok(s.tenantInfo(d, rows))
+	}
 	return ok(map[string]any{
 		"addon_id": d.id, "name": d.name, "heroku_resource_id": "resource-" + d.name + "@heroku.com", "plan": map[string]any{"id": 170, "name": strings.TrimPrefix(d.plan, pgService+":")},
 		"metaas_source": "dod-" + d.url(), "created_at": stamp(d.created), "status_updated_at": stamp(d.created), "port": 5432, "database_name": "d" + d.id[:8], "database_user": "u" + d.id[:6],
 		"database_password": d.password, "resource_url": d.url(), "postgres_version": d.version, "num_bytes": d.bytes, "num_tables": 48, "num_connections": s.connections(d, c.now),
 		"num_connections_waiting": 0, "current_transaction": 269601263, "target_transaction": nil, "is_in_recovery": d.leader != nil, "hot_standby?": true, "standalone?": d.leader == nil,
-		"following": s.following(d), "leader": nil, "forked_from": nil, "credentials": 1 + len(d.credentials), "available_for_ingress": true, "waiting?": d.upgradeTo != "", "info": rows,
+		"following": s.following(d), "leader": nameOf(d.leader), "forked_from": idOf(d.forkedFrom), "credentials": 1 + len(d.credentials), "available_for_ingress": true, "waiting?": d.upgradeTo != "", "info": rows,
 	})
 }
 
@@ -117,131 +124,76 @@ func (s *Server) waitStatus(c call, d *database) answer {
 	return ok(wait(false, "available"))
 }
 
-func (s *Server) upgradeStatus(c call, d *database) answer {
-	if d.upgradeTo == "" {
-		return ok(wait(false, "available"))
-	}
-	part := float64(c.now.Sub(d.upgradeBegun)) / float64(d.upgradeEnds.Sub(d.upgradeBegun))
-	if d.stalled {
-		part = min(part, 0.5)
-	}
-	switch {
-	case part >= 1 && d.upgradeFails != "":
-		return ok(wait(false, d.upgradeFails, "error?", true))
-	case part < 0.25:
-		return ok(wait(true, "preparing upgrade service", "error?", false, "step", "1/3"))
-	case part < 0.85:
-		return ok(wait(true, "upgrading", "error?", false, "step", "2/3"))
-	}
-	return ok(wait(true, "performing final cleanup steps after upgrade", "error?", false, "step", "3/3"))
-}
-
-func (s *Server) runUpgrade(c call, d *database) answer {
-	to, _ := c.body["version"].(string)
-	if to == "" {
-		to = "17"
-	}
-	from, _, _ := strings.Cut(d.version, ".")
-	f, _ := strconv.Atoi(from)
-	t, err := strconv.Atoi(to)
-	switch {
-	case !s.ready(d, c.now):
-		return no(http.StatusUnprocessableEntity, "unprocessable_entity", "The database is not available yet.")
-	case d.upgradeTo != "":
-		return no(http.StatusUnprocessableEntity, "unprocessable_entity", "An upgrade is already in progress.")
-	case d.leader == nil:
-		return no(http.StatusBadRequest, "bad_request", "You can't run an upgrade that hasn't been scheduled. Run `pg:upgrade:prepare` first.")
-	case err != nil || minors[to] == "" || t <= f:
-		return no(http.StatusUnprocessableEntity, "unprocessable_entity", "Version %s is not available for this database.", to)
-	}
-	s.beginUpgrade(d, to, c.now)
-	return did(http.StatusOK, map[string]any{"message": "Started the upgrade. Follow it with `pg:upgrade:wait`."}, "upgrade.run "+d.name+" "+to)
-}
-
-func (s *Server) prepareUpgrade(c call, d *database) answer {
-	return ok(map[string]any{"message": "Your upgrade is scheduled for the next maintenance window."})
-}
-
-func (s *Server) dryRun(c call, d *database) answer {
-	return ok(map[string]any{"message": "Started a test upgrade. The result comes by e-mail."})
-}
-
-func (s *Server) cancelUpgrade(c call, d *database) answer {
-	return no(http.StatusUnprocessableEntity, "bad_request", "You can't cancel the upgrade because nothing is scheduled.")
-}
-
 func (s *Server) unfollow(c call, d *database) answer {
 	if d.leader == nil {
 		return no(http.StatusUnprocessableEntity, "unprocessable_entity", "%s is not following another database.", d.name)
 	}
+	if d.upgradeTo != "" {
+		return unprocessable("You can't unfollow while an upgrade is in progress.")
+	}
 	behind := float64(s.lag(d, c.now))
 	for a, rows := range d.leader.rows {
-		d.rows[a] = max(0, rows-behind)
+		have := max(0, rows-behind)
+		d.rows[a], behind = have, max(0, behind-rows)
 	}
-	d.leader = nil
+	d.leader, d.unfollowed = nil, c.now
 	return did(http.StatusOK, map[string]any{"message": "unfollowed"}, "database.unfollow "+d.name)
 }
 
 func (s *Server) connectionReset(c call, d *database) answer {
-	return did(http.StatusOK, map[string]any{"message": "connections reset"}, "connection.reset "+d.name)
+	d.endSessions(c.now)
+	return did(http.StatusOK, message("Connections terminated."), "connection.reset "+d.name)
 }
 
-func (s *Server) transferJSON(t *transfer, now time.Time) map[string]any {
-	const layout = "2006-01-02 15:04:05 -0700"
-	m := map[string]any{"uuid": t.id, "num": t.num, "from_name": "DATABASE", "from_type": "pg_dump", "to_name": "BACKUP", "to_type": "gof3r", "from_url": t.database.url(), "to_url": "https://example.com/backup",
-		"options": map[string]any{}, "source_bytes": t.database.bytes, "processed_bytes": 0, "succeeded": nil, "warnings": 0, "num_keep": 25, "schedule": nil,
-		"created_at": t.created.Format(layout), "started_at": t.created.Format(layout), "finished_at": nil, "canceled_at": nil, "updated_at": t.created.Format(layout), "deleted_at": nil, "purged_at": nil, "logs": []any{}}
-	part := float64(now.Sub(t.created)) / float64(t.ends.Sub(t.created))
-	if t.database.owner.backups == stalled {
-		part = min(part, 0.5)
+// forkable is the Fork/Follow row: what became a database of its own a moment
+// ago cannot be followed yet.
+func (s *Server) forkable(d *database, now time.Time) string {
+	switch {
+	case d.tier() == "essential":
+		return "Unsupported"
+	case d.leader != nil:
+		return "Unavailable on followers"
+	case !d.unfollowed.IsZero() && now.Before(d.unfollowed.Add(s.cfg.Times.Settle)):
+		return "Temporarily Unavailable"
 	}
-	if part < 1 {
-		m["processed_bytes"] = int64(part * float64(t.database.bytes) / 4)
-		return m
+	return d.forkFollow
+}
+
+// required is the Maintenance row.
+func (d *database) required() string {
+	if d.planned() != nil {
+		return "required"
 	}
-	m["processed_bytes"], m["succeeded"], m["finished_at"] = t.database.bytes/4, t.database.owner.backups != failing, t.ends.Format(layout)
-	return m
+	return "not required"
 }
 
-func (s *Server) capture(c call, d *database) answer {
-	t := &transfer{id: s.state.id("transfer"), num: len(s.state.transfers) + 7, database: d, created: c.now, ends: c.now.Add(s.cfg.Times.Backup)}
-	s.state.transfers = append(s.state.transfers, t)
-	return did(http.StatusCreated, s.transferJSON(t, c.now), "backup.capture "+d.name)
-}
-
-func (s *Server) listTransfers(c call, a *app) answer {
-	out := []any{}
-	for _, t := range s.state.transfers {
-		if t.database.owner == a {
-			out = append(out, s.transferJSON(t, c.now))
+// tenantInfo is what the Data API says about a database on a shared server:
+// less than about others.
+func (s *Server) tenantInfo(d *database, rows []any) map[string]any {
+	var shown []any
+	for _, r := range rows {
+		switch r.(map[string]any)["name"] {
+		case "Behind By", "Following", "Followers", "Forks", "Connection Pooling", "Credentials", "Maintenance window":
+		default:
+			shown = append(shown, r)
 		}
 	}
-	return ok(out)
+	return map[string]any{"addon_id": d.id, "name": d.name, "plan": strings.TrimPrefix(d.plan, pgService+":"), "created_at": stamp(d.created), "database_user": "u" + d.id[:6],
+		"database_name": "d" + d.id[:8], "resource_url": d.url(), "available_for_ingress": true, "standalone?": true, "waiting?": d.upgradeTo != "", "num_bytes": d.bytes, "info": shown}
 }
 
-func (s *Server) getTransfer(c call, a *app) answer {
-	for _, t := range s.state.transfers {
-		if t.database.owner == a && (t.id == c.PathValue("id") || strconv.Itoa(t.num) == c.PathValue("id")) {
-			return ok(s.transferJSON(t, c.now))
-		}
+func nameOf(d *database) any {
+	if d == nil {
+		return nil
 	}
-	return no(http.StatusNotFound, "not_found", "Not found.")
+	return d.name
 }
 
-func (s *Server) listCredentials(c call, d *database) answer {
-	out := []any{}
-	for _, name := range append([]string{"default"}, d.credentials...) {
-		out = append(out, map[string]any{"uuid": d.id, "name": name, "state": "active", "database": "d" + d.id[:8], "host": d.host, "port": 5432,
-			"credentials": []any{map[string]any{"user": "u" + d.id[:6], "password": d.password, "state": "active"}}})
+func idOf(d *database) any {
+	if d == nil {
+		return nil
 	}
-	return ok(out)
+	return d.id
 }
 
-func (s *Server) getMaintenance(c call, d *database) answer {
-	status := d.maintenance
-	if status == "" {
-		status = "none"
-	}
-	return ok(map[string]any{"addon": map[string]any{"uuid": d.id, "name": d.name, "kind": pgService, "attachments": []any{}}, "app": map[string]any{"name": d.owner.name, "uuid": d.owner.id},
-		"status": status, "window": "Sundays 22:30 to Mondays 02:30 UTC", "required_by": nil, "scheduled_for": nil, "started_at": nil, "completed_at": nil, "duration_seconds": nil})
-}
+func atoi(s string) int { n, _ := strconv.Atoi(s); return n } // of a URL of ours; 0 without a port

@@ -33,6 +33,7 @@ type app struct {
 	acked       float64   // rows that some database acknowledged to this app's writers
 	copied      *database // an external client writes to this database with a copied URL
 	connected   *database // an external client is connected to this database, and only reads
+	appServices
 }
 
 type process struct {
@@ -98,8 +99,7 @@ type database struct {
 	rows         map[*app]float64 // acknowledged rows that are in it
 	protection   string
 	forkFollow   string
-	maintenance  string
-	credentials  []string
+	databaseServices
 }
 
 type attachment struct {
@@ -110,11 +110,15 @@ type attachment struct {
 }
 
 type transfer struct {
-	id       string
-	num      int
-	database *database
-	created  time.Time
-	ends     time.Time
+	id            string
+	num           int
+	owner         *app // who is billed for it; it outlives the database
+	from, fromURL string
+	bytes         int64
+	created       time.Time
+	ends          time.Time
+	canceled      time.Time // zero: it was not
+	fails         bool
 }
 
 func (s *state) app(idOrName string) *app {
@@ -185,7 +189,7 @@ func (s *state) vars(a *app, now time.Time) map[string]string {
 	}
 	for _, t := range s.on(a) {
 		if !now.Before(t.database.provisioned) {
-			out[t.name+"_URL"] = t.database.url()
+			out[t.name+"_URL"] = t.url()
 		}
 	}
 	return out

@@ -44,13 +44,19 @@ func (s *Server) playUntil(from, now time.Time) {
 			d.upgradeTo = ""
 		}
 	}
+	var gone []*database
 	st.databases = slices.DeleteFunc(st.databases, func(d *database) bool {
-		gone := !d.destroyed.IsZero() && !now.Before(d.destroyed) && !d.lingers
-		if gone {
-			st.attachments = slices.DeleteFunc(st.attachments, func(t *attachment) bool { return t.database == d })
+		if d.destroyed.IsZero() || now.Before(d.destroyed) || d.lingers {
+			return false
 		}
-		return gone
+		gone = append(gone, d)
+		return true
 	})
+	for _, d := range gone {
+		for _, t := range st.of(d) {
+			s.remove(t, now)
+		}
+	}
 	for _, a := range st.apps {
 		s.playApp(a, from, now)
 	}
@@ -117,7 +123,7 @@ func (s *Server) byURL(url string) *database {
 		return nil
 	}
 	for _, d := range s.state.databases {
-		if d.url() == url {
+		if d.serves(url) {
 			return d
 		}
 	}

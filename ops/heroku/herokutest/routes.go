@@ -1,104 +1,128 @@
 package herokutest
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
 )
 
-// answer is what a route says. Effect names what it changed, for the history.
-type answer struct {
-	status int
-	body   any
-	effect string
-	header http.Header
+// Routes lists what the stand-in serves, as "METHOD /path/{parameter}".
+func (s *Server) Routes() []string {
+	var out []string
+	for pattern := range s.table() {
+		out = append(out, pattern)
+	}
+	slices.Sort(out)
+	return out
 }
 
-func ok(body any) answer { return answer{status: http.StatusOK, body: body} }
-
-func did(status int, body any, effect string) answer {
-	return answer{status: status, body: body, effect: effect}
+// table is every route of both services.
+func (s *Server) table() map[string]route {
+	all := s.platformTable()
+	for pattern, r := range s.dataTable() {
+		all[pattern] = r
+	}
+	return all
 }
 
-func no(status int, id, message string, args ...any) answer {
-	return answer{status: status, body: map[string]any{"id": id, "message": fmt.Sprintf(message, args...)}}
+func (s *Server) platformTable() map[string]route {
+	return map[string]route{
+		"GET /account":                                    s.account,
+		"GET /account/rate-limits":                        s.rateLimits,
+		"GET /apps":                                       s.listApps,
+		"GET /apps/{app}":                                 s.onApp(s.getApp),
+		"PATCH /apps/{app}":                               s.onApp(s.patchApp),
+		"GET /apps/{app}/config-vars":                     s.onApp(s.configVars),
+		"PATCH /apps/{app}/config-vars":                   s.onApp(s.setVars),
+		"GET /apps/{app}/formation":                       s.onApp(s.getFormation),
+		"PATCH /apps/{app}/formation":                     s.onApp(s.patchFormation),
+		"GET /apps/{app}/formation/{type}":                s.onApp(s.getProcess),
+		"PATCH /apps/{app}/formation/{type}":              s.onApp(s.patchProcess),
+		"POST /apps/{app}/formations/{type}/actions/stop": s.onApp(s.stopProcess),
+		"GET /apps/{app}/dynos":                           s.onApp(s.listDynos),
+		"POST /apps/{app}/dynos":                          s.onApp(s.createDyno),
+		"DELETE /apps/{app}/dynos":                        s.onApp(s.restartDynos),
+		"GET /apps/{app}/dynos/{dyno}":                    s.onApp(s.getDyno),
+		"DELETE /apps/{app}/dynos/{dyno}":                 s.onApp(s.restartDyno),
+		"DELETE /apps/{app}/formations/{type}":            s.onApp(s.restartProcess),
+		"POST /apps/{app}/dynos/{dyno}/actions/stop":      s.onApp(s.stopDyno),
+		"GET /apps/{app}/releases":                        s.onApp(s.listReleases),
+		"POST /apps/{app}/releases":                       s.onApp(s.rollBackRelease),
+		"GET /apps/{app}/releases/{release}":              s.onApp(s.getRelease),
+		"GET /apps/{app}/releases/{release}/config-vars":  s.onApp(s.releaseVars),
+		"GET /apps/{app}/builds":                          s.onApp(s.listBuilds),
+		"GET /apps/{app}/features":                        s.onApp(s.listFeatures),
+		"GET /apps/{app}/addons":                          s.onApp(s.appAddons),
+		"POST /apps/{app}/addons":                         s.onApp(s.createAddon),
+		"GET /apps/{app}/addons/{addon}":                  s.onApp(func(c call, a *app) answer { return s.getAddon(c, a) }),
+		"DELETE /apps/{app}/addons/{addon}":               s.onApp(s.deleteAddon),
+		"GET /apps/{app}/addon-attachments":               s.onApp(s.appAttachments),
+		"GET /apps/{app}/addon-attachments/{name}":        s.onApp(s.getAttachment),
+		"GET /addon-attachments":                          s.allAttachments,
+		"POST /addon-attachments":                         s.attach,
+		"GET /addon-attachments/{id}":                     s.anyAttachment,
+		"DELETE /addon-attachments/{id}":                  s.detach,
+		"GET /addons":                                     s.allAddons,
+		"GET /addons/{addon}":                             func(c call) answer { return s.getAddon(c) },
+		"GET /addons/{addon}/addon-attachments":           s.addonAttachments,
+		"GET /addons/{addon}/config/{namespace}":          s.addonConfig,
+		"GET /addon-services/heroku-postgresql/plans":     s.listPlans,
+		"POST /actions/addons/resolve":                    s.resolveAddon,
+		"POST /actions/addon-attachments/resolve":         s.resolveAttachment,
+	}
 }
 
-func notFound(resource string) answer {
-	a := no(http.StatusNotFound, "not_found", "Couldn't find that %s.", strings.ReplaceAll(resource, "_", "-"))
-	a.body.(map[string]any)["resource"] = resource
-	return a
-}
+func (s *Server) dataTable() map[string]route {
+	const db, v0, maintenances = "/client/v11/databases/{db}", "/postgres/v0/databases/{db}", "/data/maintenances/v1/"
+	const transfers = "/client/v11/apps/{app}/transfers"
+	return map[string]route{
+		"GET " + db:                                       s.onDatabase(s.info),
+		"GET " + db + "/wait_status":                      s.onDatabase(s.waitStatus),
+		"GET " + db + "/upgrade/wait_status":              s.onDatabase(s.upgradeStatus),
+		"POST " + db + "/upgrade/run":                     s.onDatabase(s.runUpgrade),
+		"POST " + db + "/upgrade/prepare":                 s.onDatabase(s.prepareUpgrade),
+		"POST " + db + "/upgrade/dry_run":                 s.onDatabase(s.dryRun),
+		"POST " + db + "/upgrade/cancel":                  s.onDatabase(s.cancelUpgrade),
+		"PUT " + db + "/unfollow":                         s.onDatabase(s.unfollow),
+		"POST " + db + "/connection_reset":                s.onDatabase(s.connectionReset),
+		"GET " + db + "/connection-pooling":               s.onDatabase(s.getPooling),
+		"POST " + db + "/connection-pooling":              s.onDatabase(s.attachPooler),
+		"GET " + db + "/links":                            s.onDatabase(s.listLinks),
+		"POST " + db + "/links":                           s.onDatabase(s.createLink),
+		"DELETE " + db + "/links/{link}":                  s.onDatabase(s.deleteLink),
+		"POST " + db + "/backups":                         s.onDatabase(s.capture),
+		"GET " + db + "/transfer-schedules":               s.onDatabase(s.listSchedules),
+		"POST " + db + "/transfer-schedules":              s.onDatabase(s.createSchedule),
+		"DELETE " + db + "/transfer-schedules/{schedule}": s.onDatabase(s.deleteSchedule),
 
-// call is one request as a route sees it.
-type call struct {
-	*http.Request
-	body map[string]any
-	now  time.Time
-}
+		"GET " + transfers:                               s.onApp(s.listTransfers),
+		"GET " + transfers + "/{id}":                     s.onTransfer(s.getTransfer),
+		"DELETE " + transfers + "/{id}":                  s.onTransfer(s.deleteTransfer),
+		"POST " + transfers + "/{id}/actions/cancel":     s.onTransfer(s.cancelTransfer),
+		"POST " + transfers + "/{id}/actions/public-url": s.onTransfer(s.publicURL),
 
-// route answers one request; s.mu is held and the state is at c.now.
-type route func(c call) answer
+		"GET " + v0 + "/credentials":                                    s.onDatabase(s.listCredentials),
+		"POST " + v0 + "/credentials":                                   s.onDatabase(s.createCredential),
+		"GET " + v0 + "/credentials/{credential}":                       s.onCredential(s.getCredential),
+		"DELETE " + v0 + "/credentials/{credential}":                    s.onCredential(s.deleteCredential),
+		"POST " + v0 + "/credentials/{credential}/credentials_rotation": s.onCredential(s.rotateCredential),
+		"POST " + v0 + "/credentials_rotation":                          s.onDatabase(s.rotateAll),
+		"GET " + v0 + "/config":                                         s.onDatabase(s.getSettings),
+		"PATCH " + v0 + "/config":                                       s.onDatabase(s.patchSettings),
+
+		"GET " + maintenances + "{db}":             s.onDatabase(s.getMaintenance),
+		"GET " + maintenances + "apps/{app}":       s.onApp(s.appMaintenances),
+		"GET " + maintenances + "{db}/{window}":    s.onDatabase(s.getWindow), // a plain "window" could not be told from apps/{app}
+		"POST " + maintenances + "{db}/window":     s.onDatabase(s.setWindow),
+		"POST " + maintenances + "{db}/run":        s.onDatabase(s.runMaintenance),
+		"POST " + maintenances + "{db}/schedule":   s.onDatabase(s.scheduleMaintenance),
+		"GET " + maintenances + "{db}/history/{$}": s.onDatabase(s.maintenanceHistory),
+	}
+}
 
 func (s *Server) routes() http.Handler {
 	m := http.NewServeMux()
-	for pattern, r := range map[string]route{
-		"GET /account":                                   s.account,
-		"GET /account/rate-limits":                       s.rateLimits,
-		"GET /apps":                                      s.listApps,
-		"GET /apps/{app}":                                s.onApp(s.getApp),
-		"PATCH /apps/{app}":                              s.onApp(s.patchApp),
-		"GET /apps/{app}/config-vars":                    s.onApp(s.configVars),
-		"GET /apps/{app}/formation":                      s.onApp(s.getFormation),
-		"PATCH /apps/{app}/formation":                    s.onApp(s.patchFormation),
-		"PATCH /apps/{app}/formation/{type}":             s.onApp(s.patchProcess),
-		"GET /apps/{app}/dynos":                          s.onApp(s.listDynos),
-		"POST /apps/{app}/dynos":                         s.onApp(s.createDyno),
-		"POST /apps/{app}/dynos/{dyno}/actions/stop":     s.onApp(s.stopDyno),
-		"GET /apps/{app}/releases":                       s.onApp(s.listReleases),
-		"GET /apps/{app}/releases/{release}":             s.onApp(s.getRelease),
-		"GET /apps/{app}/releases/{release}/config-vars": s.onApp(s.releaseVars),
-		"GET /apps/{app}/builds":                         s.onApp(s.listBuilds),
-		"GET /apps/{app}/features":                       s.onApp(s.listFeatures),
-		"GET /apps/{app}/addons":                         s.onApp(s.appAddons),
-		"POST /apps/{app}/addons":                        s.onApp(s.createAddon),
-		"GET /apps/{app}/addons/{addon}":                 s.onApp(func(c call, a *app) answer { return s.getAddon(c, a) }),
-		"DELETE /apps/{app}/addons/{addon}":              s.onApp(s.deleteAddon),
-		"GET /apps/{app}/addon-attachments":              s.onApp(s.appAttachments),
-		"GET /apps/{app}/addon-attachments/{name}":       s.onApp(s.getAttachment),
-		"GET /addon-attachments":                         s.allAttachments,
-		"POST /addon-attachments":                        s.attach,
-		"DELETE /addon-attachments/{id}":                 s.detach,
-		"GET /addons":                                    s.allAddons,
-		"GET /addons/{addon}":                            func(c call) answer { return s.getAddon(c) },
-		"GET /addons/{addon}/addon-attachments":          s.addonAttachments,
-		"GET /addon-services/heroku-postgresql/plans":    s.listPlans,
-		"POST /actions/addons/resolve":                   s.resolveAddon,
-		"POST /actions/addon-attachments/resolve":        s.resolveAttachment,
-
-		"GET /client/v11/databases/{db}":                     s.onDatabase(s.info),
-		"GET /client/v11/databases/{db}/wait_status":         s.onDatabase(s.waitStatus),
-		"GET /client/v11/databases/{db}/upgrade/wait_status": s.onDatabase(s.upgradeStatus),
-		"POST /client/v11/databases/{db}/upgrade/run":        s.onDatabase(s.runUpgrade),
-		"POST /client/v11/databases/{db}/upgrade/prepare":    s.onDatabase(s.prepareUpgrade),
-		"POST /client/v11/databases/{db}/upgrade/dry_run":    s.onDatabase(s.dryRun),
-		"POST /client/v11/databases/{db}/upgrade/cancel":     s.onDatabase(s.cancelUpgrade),
-		"PUT /client/v11/databases/{db}/unfollow":            s.onDatabase(s.unfollow),
-		"POST /client/v11/databases/{db}/connection_reset":   s.onDatabase(s.connectionReset),
-		"POST /client/v11/databases/{db}/backups":            s.onDatabase(s.capture),
-		"GET /client/v11/databases/{db}/transfer-schedules":  s.onDatabase(func(call, *database) answer { return ok([]any{}) }),
-		"GET /client/v11/databases/{db}/links":               s.onDatabase(func(call, *database) answer { return ok([]any{}) }),
-		"GET /client/v11/apps/{app}/transfers":               s.onApp(s.listTransfers),
-		"GET /client/v11/apps/{app}/transfers/{id}":          s.onApp(s.getTransfer),
-		"GET /postgres/v0/databases/{db}/credentials":        s.onDatabase(s.listCredentials),
-		"GET /data/maintenances/v1/{db}":                     s.onDatabase(s.getMaintenance),
-	} {
+	for pattern, r := range s.table() {
 		m.Handle(pattern, s.serve(r))
 	}
 	m.Handle("GET /_web/{app}/", http.HandlerFunc(s.web))
@@ -110,108 +134,6 @@ func (s *Server) routes() http.Handler {
 
 // API is the handler of both services.
 func (s *Server) API() http.Handler { return s.api }
-
-// serve wraps a route: identity, limits, faults, history.
-func (s *Server) serve(r route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		raw, err := io.ReadAll(req.Body)
-		if err != nil {
-			return // the client went away
-		}
-		req.Body = io.NopCloser(bytes.NewReader(raw))
-		c := call{Request: req, body: map[string]any{}}
-		if len(raw) > 0 && json.Unmarshal(raw, &c.body) != nil {
-			c.body = map[string]any{}
-		}
-		h := s.record(req, raw)
-		w.Header().Set("Request-Id", h.RequestID)
-		if s.fault(w, req, h, Before) {
-			return
-		}
-		s.waitHold(req, Before)
-		s.mu.Lock()
-		a, left := s.answer(c, r)
-		h.Status, h.Effect = a.status, a.effect
-		s.mu.Unlock()
-		s.waitHold(req, After)
-		if s.fault(w, req, h, After) {
-			return
-		}
-		for k, v := range a.header {
-			w.Header()[k] = v
-		}
-		if left >= 0 {
-			w.Header().Set("RateLimit-Remaining", strconv.Itoa(left))
-		}
-		writeJSON(w, a.status, a.body)
-	})
-}
-
-func (s *Server) answer(c call, r route) (a answer, left int) {
-	c.now = s.play()
-	if !s.known(c.Request) {
-		return no(http.StatusUnauthorized, "unauthorized", "Invalid credentials provided."), -1
-	}
-	left, ok := s.spend(c.Request, c.now)
-	if !ok {
-		a := no(http.StatusTooManyRequests, "rate_limit", "Your account reached the API rate limit. Please wait a few minutes before making new requests.")
-		a.body.(map[string]any)["url"] = "https://devcenter.heroku.com/articles/platform-api-reference#rate-limits"
-		return a, 0
-	}
-	return r(c), left
-}
-
-func (s *Server) known(req *http.Request) bool {
-	if s.cfg.Token == "" {
-		return true
-	}
-	kind, value, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-	if strings.EqualFold(kind, "basic") {
-		b, err := base64.StdEncoding.DecodeString(value)
-		if err != nil {
-			return false
-		}
-		_, value, _ = strings.Cut(string(b), ":")
-	}
-	return value == s.cfg.Token
-}
-
-// bucket is the rate limit: 4,500 calls, refilled at 75 a minute. The Data API
-// shows none.
-type bucket struct {
-	left float64
-	at   time.Time
-}
-
-func (s *Server) spend(req *http.Request, now time.Time) (left int, ok bool) {
-	if isData(req.URL.Path) || req.URL.Path == "/account/rate-limits" {
-		return -1, true
-	}
-	b := s.limits["platform"]
-	if b == nil {
-		b = &bucket{left: 4500, at: now}
-		s.limits["platform"] = b
-	}
-	b.left = min(4500, b.left+now.Sub(b.at).Minutes()*75)
-	b.at = now
-	if b.left < 1 {
-		return 0, false
-	}
-	b.left--
-	return int(b.left), true
-}
-
-func isData(path string) bool {
-	return strings.HasPrefix(path, "/client/") || strings.HasPrefix(path, "/postgres/") || strings.HasPrefix(path, "/data/")
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json;charset=utf-8")
-	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(body) // the client went away
-}
 
 func (s *Server) onApp(r func(call, *app) answer) route {
 	return func(c call) answer {
@@ -246,4 +168,8 @@ func identity(v any) string {
 		}
 	}
 	return ""
+}
+
+func isData(path string) bool {
+	return strings.HasPrefix(path, "/client/") || strings.HasPrefix(path, "/postgres/") || strings.HasPrefix(path, "/data/")
 }

@@ -25,12 +25,13 @@ type Times struct {
 	DynoStop  time.Duration // from scaled down to gone
 	DynoStart time.Duration // from starting to up
 	Destroy   time.Duration
+	Settle    time.Duration // from a database's becoming its own to when it can be followed
 }
 
 // DefaultTimes tell the whole story in about two minutes.
 func DefaultTimes() Times {
 	return Times{Provision: 8 * time.Second, CatchUp: 10 * time.Second, Upgrade: 12 * time.Second, Release: 2 * time.Second,
-		Backup: 6 * time.Second, DynoStop: 1500 * time.Millisecond, DynoStart: 1200 * time.Millisecond, Destroy: time.Second}
+		Backup: 6 * time.Second, DynoStop: 1500 * time.Millisecond, DynoStart: 1200 * time.Millisecond, Destroy: time.Second, Settle: 20 * time.Second}
 }
 
 // Config says how the stand-in behaves.
@@ -58,6 +59,8 @@ type Server struct {
 	holds   []*hold
 	history []*Request
 	limits  map[string]*bucket
+	success int  // staged: the status of what creates; 0: Heroku's usual one
+	revoked bool // staged: the key is refused
 }
 
 // New returns a stand-in without apps.

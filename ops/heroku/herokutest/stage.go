@@ -90,12 +90,31 @@ func (s *Server) Acme() {
 }
 
 // Stage makes something happen that no client asked for: what somebody else
-// does, or how something will go wrong.
+// does, or how something will go wrong. The name is that of an app or a
+// database, or "the follower of APP"; what concerns the account has none.
 func (s *Server) Stage(what, name, arg string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.play()
+	onAccount := map[string]func(){
+		"revoke key":   func() { s.revoked = true },
+		"restore key":  func() { s.revoked = false },
+		"drain limit":  func() { s.tokens(now).left = -rateLimit }, // for an hour, as if others went on calling
+		"answer 200":   func() { s.success = http.StatusOK },
+		"answer 201":   func() { s.success = http.StatusCreated },
+		"answer 202":   func() { s.success = http.StatusAccepted },
+		"answer usual": func() { s.success = 0 },
+	}
+	if f, ok := onAccount[what]; ok {
+		f()
+		return nil
+	}
 	a, d := s.state.app(name), s.state.database(name)
+	if of, ok := strings.CutPrefix(name, "the follower of "); ok {
+		if d = s.follower(of); d == nil {
+			return fmt.Errorf("the database of %q has no follower", of)
+		}
+	}
 	onApp := map[string]func(){
 		"deploy": func() {
 			s.release(a, "Deploy "+s.state.id("commit")[:7], s.state.vars(a, now), now)
@@ -130,7 +149,10 @@ func (s *Server) Stage(what, name, arg string) error {
 			k, from, _ := strings.Cut(arg, " ")
 			a.vars[k] = s.state.vars(s.state.app(from), now)["DATABASE_URL"]
 		},
-		"unset var": func() { delete(a.vars, arg) },
+		"unset var":   func() { delete(a.vars, arg) },
+		"forbid paid": func() { a.unpaid = true },
+		"allow paid":  func() { a.unpaid = false },
+		"stick next":  func() { a.stickNext = true },
 		"attach": func() {
 			as, db, _ := strings.Cut(arg, " ")
 			db, namespace, _ := strings.Cut(db, " ")
@@ -142,16 +164,20 @@ func (s *Server) Stage(what, name, arg string) error {
 		"fail upgrade":         func() { d.upgradeFails = cmp.Or(arg, "upgrade failed: internal error") },
 		"stall upgrade":        func() { d.stalled = true },
 		"keep version":         func() { d.noVersion = true },
+		"go on":                func() { d.stalled = false },
 		"hide lag":             func() { d.noLag = true },
+		"show lag":             func() { d.noLag = false },
 		"raise lag":            func() { d.lagRising = true },
 		"let lag fall":         func() { d.lagRising = false },
 		"linger":               func() { d.lingers = true },
 		"go":                   func() { d.lingers = false },
 		"stick":                func() { d.stuck = true },
+		"unstick":              func() { d.stuck = false },
+		"open session":         func() { d.strangers++ },
 		"fork/follow":          func() { d.forkFollow = arg },
-		"database maintenance": func() { d.maintenance = arg },
-		"credential":           func() { d.credentials = append(d.credentials, arg) },
-		"drop credential":      func() { d.credentials = slices.DeleteFunc(d.credentials, func(c string) bool { return c == arg }) },
+		"database maintenance": func() { d.maintained = append([]maintenance{{status: arg}}, d.maintained...) },
+		"credential":           func() { d.credentials = append(d.credentials, s.newCredential(arg, now)) },
+		"drop credential":      func() { d.dropCredential(arg) },
 		"destroy":              func() { d.destroyed = now },
 	}
 	f, ok := onApp[what]
@@ -167,6 +193,21 @@ func (s *Server) Stage(what, name, arg string) error {
 		}
 	}
 	f()
+	return nil
+}
+
+// follower is the newest database that follows the one attached to an app as DATABASE.
+func (s *Server) follower(appName string) *database {
+	a := s.state.app(appName)
+	if a == nil {
+		return nil
+	}
+	t := s.state.named(a, "DATABASE")
+	for _, d := range slices.Backward(s.state.databases) {
+		if t != nil && d.leader == t.database {
+			return d
+		}
+	}
 	return nil
 }
 
