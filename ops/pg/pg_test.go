@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,12 @@ import (
 	"github.com/pgupgrade/pgupgrade/ops"
 	"github.com/pgupgrade/pgupgrade/ops/pg/pgtest"
 )
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	pgtest.StopShared()
+	os.Exit(code)
+}
 
 // each runs a test on every major there is.
 func each(t *testing.T, test func(*testing.T, *customer)) {

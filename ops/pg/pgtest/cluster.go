@@ -87,6 +87,18 @@ func Shared(t testing.TB, bin string) *Cluster {
 	return shared[bin]
 }
 
+// StopShared ends the shared clusters and removes their data, for a package's
+// TestMain. Without it the servers end with the process and the data stays.
+func StopShared() {
+	sharedMu.Lock()
+	defer sharedMu.Unlock()
+	for bin, c := range shared {
+		c.halt(syscall.SIGQUIT)
+		_ = os.RemoveAll(c.dir) // the process ends; there is nobody to tell
+		delete(shared, bin)
+	}
+}
+
 // Primary returns a running cluster of that major for one test.
 func Primary(t testing.TB, bin string) *Cluster {
 	t.Helper()
