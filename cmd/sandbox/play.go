@@ -25,6 +25,7 @@ import (
 //	pgupgrade: Writers stopped           waits for a reply of the bot in a thread, after the last one that was waited for
 //	pgupgrade to ana: You asked          waits for a message that ana alone sees
 //	channel: Upgrade orders ... done     waits until a message in the channel holds this now
+//	once: Writers stopped                waits until one message of the bot, here or in a thread, holds this, and no other does
 //	heroku: orders maintenance off       waits until Heroku's side holds this
 //	heroku does deploy orders            somebody does something at Heroku
 //	slack does fail chat.update with 503 once   something happens at Slack (slacktest.Stages has the forms)
@@ -54,6 +55,7 @@ var forms = []struct {
 	{"sees", regexp.MustCompile(`^(ana|ben|cleo) sees (.+)$`)},
 	{"whisper", regexp.MustCompile(`^pgupgrade to (ana|ben|cleo): (.+)$`)},
 	{"reply", regexp.MustCompile(`^(pgupgrade): (.+)$`)},
+	{"once", regexp.MustCompile(`^(once): (.+)$`)},
 	{"channel", regexp.MustCompile(`^(channel): (.+)$`)},
 	{"stage", regexp.MustCompile(`^(heroku) does (.+)$`)},
 	{"slack", regexp.MustCompile(`^(slack) does (.+)$`)},
@@ -215,6 +217,14 @@ func (p *player) holds(l line) bool {
 				return true
 			}
 		}
+	case "once":
+		n := 0
+		for _, m := range p.slack.Messages(channelID, "") {
+			if m.User == slacktest.BotUID && holds(m.Text, l.arg) {
+				n++
+			}
+		}
+		return n == 1
 	default:
 		for _, m := range p.slack.Messages(channelID, l.who) {
 			if m.User != slacktest.BotUID || !holds(m.Text, l.arg) {

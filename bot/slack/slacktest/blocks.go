@@ -14,7 +14,7 @@ type surface struct {
 }
 
 // Limits of a whole message or view. That of all characters of a message is not
-// documented; it was met near this number (section 3.1 of the facts: 13,200).
+// documented; it was met near this number.
 var (
 	surfaceMessage = surface{"message", 50, 13_200}
 	surfaceModal   = surface{"modal", 100, 0}

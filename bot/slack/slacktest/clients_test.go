@@ -268,8 +268,11 @@ func TestSocketMode(t *testing.T) {
 	must(t, s.Command(ctx, "U1", "C1", "/pgupgrade still"))
 	c.prints("command still")
 
-	for _, trouble := range []string{"disconnect refresh_requested", "disconnect warning", "cut"} {
+	for _, trouble := range []string{"disconnect refresh_requested", "leave TCP open", "disconnect warning", "cut"} {
 		must(t, s.Stage(trouble))
+		if trouble == "leave TCP open" { // the closing handshake is done, the app ends TCP
+			must(t, s.Stage("disconnect refresh_requested"))
+		}
 		c.prints("reconnecting", "connected")
 		must(t, s.Command(ctx, "U1", "C1", "/pgupgrade "+trouble))
 		c.prints("command " + trouble)

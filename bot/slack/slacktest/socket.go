@@ -204,6 +204,13 @@ func (s *Server) read(k *socket) {
 		_ = k.conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second)) // the reader sees a broken connection
 		return nil
 	})
+	answer := k.conn.CloseHandler()
+	k.conn.SetCloseHandler(func(code int, text string) error {
+		if k.isSilent() {
+			return nil
+		}
+		return answer(code, text)
+	})
 	for {
 		_, raw, err := k.conn.ReadMessage()
 		if err != nil {
@@ -216,18 +223,22 @@ func (s *Server) read(k *socket) {
 	}
 }
 
-// half keeps TCP open after the closing handshake where Slack is to do that.
+// half keeps TCP open after the app's close frame, until the app closes it: where
+// Slack is to do that, and where the frame never arrived.
 func (s *Server) half(k *socket, err error) {
 	s.mu.Lock()
 	open := s.leaveOpen
 	s.mu.Unlock()
-	if closed := (*websocket.CloseError)(nil); !open || !errors.As(err, &closed) || closed.Code == websocket.CloseAbnormalClosure {
+	silent := k.isSilent()
+	if closed := (*websocket.CloseError)(nil); !open && !silent || !errors.As(err, &closed) || closed.Code == websocket.CloseAbnormalClosure {
 		return
 	}
-	s.leave(k) // as a websocket it has ended
+	if !silent {
+		s.leave(k) // as a websocket it has ended
+	}
 	raw := k.conn.NetConn()
 	_ = raw.SetReadDeadline(time.Now().Add(linger))
-	_, _ = io.Copy(io.Discard, raw) // until the app closes it
+	_, _ = io.Copy(io.Discard, raw)
 }
 
 // Sockets is how many connections of the app are open, as Slack sees it.

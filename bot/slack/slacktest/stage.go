@@ -65,7 +65,7 @@ func CheckStage(what string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("Slack cannot %q; it can\n%s", what, Stages)
+	return fmt.Errorf("%q is nothing that can happen at Slack; the forms are\n%s", what, Stages)
 }
 
 // Stage makes something happen, as a sentence says it: see Stages.

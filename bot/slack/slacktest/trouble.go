@@ -24,7 +24,7 @@ func (s *Server) Disconnect(reason string) {
 	switch {
 	case k == nil:
 	case reason == "":
-		k.conn.Close()
+		s.cut(k)
 	default:
 		go s.ending(context.Background(), k, reason)
 	}
@@ -36,8 +36,14 @@ func (s *Server) CutAll() {
 	sockets := slices.Clone(s.sockets)
 	s.mu.Unlock()
 	for _, k := range sockets {
-		k.conn.Close()
+		s.cut(k)
 	}
+}
+
+// cut ends a connection, of which Slack knows.
+func (s *Server) cut(k *socket) {
+	s.leave(k)
+	k.conn.Close()
 }
 
 // Silence makes the oldest connection half open: nothing goes through it any
@@ -55,8 +61,7 @@ func (s *Server) Notice() {
 	silent := slices.DeleteFunc(slices.Clone(s.sockets), func(k *socket) bool { return !k.isSilent() })
 	s.mu.Unlock()
 	for _, k := range silent {
-		k.conn.Close()
-		s.leave(k)
+		s.cut(k)
 	}
 }
 
@@ -80,6 +85,7 @@ func (s *Server) Storm(reason string) {
 		return
 	}
 	for _, k := range sockets {
+		s.leave(k)
 		if k.send(disconnect(reason)) == nil {
 			k.close()
 		}
