@@ -61,6 +61,7 @@ func TestEveryFault(t *testing.T) {
 		"slow":        {sent: 1},
 		"401":         {read: refused, sent: 1, once: refused, act: refused},
 		"403":         {read: refused, sent: 1, once: refused, act: refused},
+		"two-factor":  {read: refused, sent: 1, once: refused, act: refused},
 		"422":         {read: refused, sent: 1, once: refused, act: refused},
 		"429":         {read: busy, sent: 3, act: busy},
 		"500":         {read: unknown, sent: 3, act: unknown},
@@ -241,7 +242,7 @@ func TestWhatIsStaged(t *testing.T) {
 			if two := behind(); !one.Known || !two.Known || two.Value <= one.Value || one.Value < 200 {
 				t.Errorf("lag %+v, then %+v", one, two)
 			}
-			stage(t, w, "lower lag", "the follower of orders")
+			stage(t, w, "let lag fall", "the follower of orders")
 			stage(t, w, "hide lag", "the follower of orders")
 			if x := behind(); x.Known {
 				t.Errorf("a lag that is not said is %+v", x)

@@ -137,6 +137,7 @@ func (s *Server) configure(c call, a *app, d *database) *answer {
 				return refuse("A follower has the version of its leader.")
 			}
 			d.leader, d.version, d.bytes = leader, leader.version, leader.bytes
+			d.credentials = slices.Clone(leader.credentials) // a physical copy has the roles
 		case "version":
 			if minors[value] == "" {
 				return refuse("Version %s is not available.", value)

@@ -19,13 +19,17 @@ func (s *Server) transferJSON(c call, t *transfer) map[string]any {
 	if c.URL.Query().Get("verbose") == "true" {
 		m["logs"] = t.logs(c.now)
 	}
-	switch part := float64(c.now.Sub(t.created)) / float64(t.ends.Sub(t.created)); {
+	part := float64(c.now.Sub(t.created)) / float64(t.ends.Sub(t.created))
+	if t.owner.backups == stalled {
+		part = min(part, 0.5)
+	}
+	switch {
 	case !t.canceled.IsZero():
 		m["canceled_at"], m["finished_at"], m["succeeded"] = t.canceled.Format(transferTime), t.canceled.Format(transferTime), false
 	case part < 1:
 		m["processed_bytes"] = int64(part * float64(source) / 4)
 	default:
-		m["processed_bytes"], m["succeeded"], m["finished_at"] = source/4, !t.fails, t.ends.Format(transferTime)
+		m["processed_bytes"], m["succeeded"], m["finished_at"] = source/4, t.owner.backups != failing, t.ends.Format(transferTime)
 	}
 	return m
 }
@@ -38,8 +42,8 @@ func (t *transfer) logs(now time.Time) []any {
 	switch {
 	case !t.canceled.IsZero():
 		out = append(out, entry(t.canceled, "Canceled"))
-	case now.Before(t.ends):
-	case t.fails:
+	case now.Before(t.ends), t.owner.backups == stalled:
+	case t.owner.backups == failing:
 		out = append(out, entry(t.ends, "pg_dump: error: the dump failed"))
 	default:
 		out = append(out, entry(t.ends, "Backup completed"))
@@ -57,7 +61,7 @@ func (s *Server) capture(c call, d *database) answer {
 			from = all[0].name
 		}
 	}
-	t := &transfer{id: s.state.id("transfer"), num: s.state.nextBackup(d.owner), owner: d.owner, from: from, fromURL: d.url(), bytes: d.bytes, created: c.now, ends: c.now.Add(s.cfg.Times.Backup), fails: d.backupFails}
+	t := &transfer{id: s.state.id("transfer"), num: s.state.nextBackup(d.owner), owner: d.owner, from: from, fromURL: d.url(), bytes: d.bytes, created: c.now, ends: c.now.Add(s.cfg.Times.Backup)}
 	s.state.transfers = append(s.state.transfers, t)
 	return did(http.StatusCreated, s.transferJSON(c, t), "backup.capture "+d.name)
 }

@@ -27,6 +27,7 @@ type Fault struct {
 	Method string        `json:"method"`
 	Path   string        `json:"path"`
 	When   When          `json:"when"`
+	Skip   int           `json:"skip"` // lets so many matching requests through first
 	Times  int           `json:"times"`
 	Status int           `json:"status"` // 0: no answer, see Hang and Delay
 	Body   string        `json:"body"`   // "": an error of Heroku's shape
@@ -43,6 +44,7 @@ var faultKinds = map[string]Fault{
 	"slow":        {Delay: 2 * time.Second},
 	"401":         {Status: http.StatusUnauthorized},
 	"403":         {Status: http.StatusForbidden},
+	"two-factor":  {Status: http.StatusForbidden, Body: `{"id":"two_factor","message":"Two-factor authentication is required."}`},
 	"422":         {Status: http.StatusUnprocessableEntity},
 	"429":         {Status: http.StatusTooManyRequests},
 	"500":         {Status: http.StatusInternalServerError},
@@ -107,6 +109,10 @@ func (s *Server) struck(req *http.Request, when When) *Fault {
 	defer s.mu.Unlock()
 	for _, f := range s.faults {
 		if f.When == when && (f.Method == "" || f.Method == req.Method) && strings.Contains(req.URL.Path, f.Path) && (f.Times == 0 || f.left > 0) {
+			if f.Skip > 0 {
+				f.Skip--
+				continue
+			}
 			f.left--
 			return f
 		}

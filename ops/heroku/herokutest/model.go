@@ -21,6 +21,7 @@ type app struct {
 	id, name    string
 	maintenance bool
 	releasing   string // why release commands fail, "" when they succeed
+	backups     string // failing or stalled, "" when they succeed
 	formation   []*process
 	dynos       []*dyno
 	releases    []*release
@@ -59,6 +60,12 @@ type build struct {
 	created time.Time
 	ends    time.Time
 }
+
+// What is scripted of backups.
+const (
+	failing = "failing"
+	stalled = "stalled"
+)
 
 // Role of a database in time: a follower catches up, is upgraded, leads.
 type database struct {
@@ -107,7 +114,6 @@ type transfer struct {
 	created       time.Time
 	ends          time.Time
 	canceled      time.Time // zero: it was not
-	fails         bool
 }
 
 func (s *state) app(idOrName string) *app {

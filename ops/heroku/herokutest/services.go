@@ -15,7 +15,6 @@ type databaseServices struct {
 	window      string         // "Sunday 22:30"
 	prepared    *preparation   // an upgrade that waits for its window
 	maintained  []maintenance  // the newest first; what was, is, or is planned
-	backupFails bool           // scripted
 	strangers   int            // sessions that do not come back when they are ended
 	reset       time.Time      // when all sessions were last ended
 	unfollowed  time.Time      // when it became a database of its own; zero: it always was
