@@ -330,6 +330,12 @@ func TestStoredState(t *testing.T) {
 	if w.get(t, "/data/maintenances/v1/"+old+"/history/?limit=5", &past); len(past.Maintenances) != 1 || past.Maintenances[0].Status != "completed" {
 		t.Errorf("history %+v", past)
 	}
+	check(t, w.stand.Stage("fail backups", "orders", ""))
+	lost := must[ops.Transfer](t)(w.CaptureBackup(t.Context(), old))
+	w.pass(time.Hour)
+	if b := must[ops.Transfer](t)(w.Transfer(t.Context(), "orders", lost.ID)); b.FinishedAt.IsZero() || b.Succeeded.Value {
+		t.Errorf("failed backup %+v", b)
+	}
 	// A backup that is cancelled has not succeeded.
 	backup := must[ops.Transfer](t)(w.CaptureBackup(t.Context(), old))
 	w.send(t, "POST", "/client/v11/apps/orders/transfers/"+backup.ID+"/actions/cancel", nil, nil)
