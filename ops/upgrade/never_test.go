@@ -21,7 +21,7 @@ type never struct {
 	was     herokutest.AppView // before the run
 	touched bool               // somebody else changed something between fence and switch
 	staged  bool               // somebody else changed formation or maintenance: they are theirs
-	run     ops.Run // as of the last check
+	run     ops.Run            // as of the last check
 	events  []ops.Event
 	maybe   map[ops.ActKind]int // calls that may have taken effect
 	made    map[ops.Step]int    // calls made in a step

@@ -222,7 +222,7 @@ func TestNext(t *testing.T) {
 		{"asks", ops.StepGateCutover, nil, want{kind: Again, says: "approver"}},
 		{"waits for an answer", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions = nil }, want{kind: Wait, says: "approver"}},
 		{"a yes about another digest is nothing", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions[0].Digest = "other" }, want{kind: Wait, says: "approver"}},
-		{"an expired yes is nothing", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions[0].Expires = now }, want{kind: Wait, says: "approver"}},
+		{"an expired yes is nothing: asked again", ops.StepGateCutover, func(f *fixture) { f.approved(); f.w.Decisions[0].Expires = now }, want{kind: Again, says: "no longer counts"}},
 		{"a yes lapses when a verdict changes", ops.StepGateCutover, func(f *fixture) {
 			f.approved()
 			f.w.Survey.Value.Findings = []ops.Finding{{Check: "H15", Verdict: ops.Acknowledge, Title: "No copied URL"}}
@@ -280,7 +280,7 @@ func TestNext(t *testing.T) {
 			f.run.Exact = ops.Exact{Reads: 2, Since: now.Add(-6 * time.Second)}
 			f.info(func(d *ops.Database) { d.BehindBy = ops.Known(1) })
 		}, want{kind: Wait, says: "1 commits behind"}},
-		{"a dyno behind the fence goes back", ops.StepCatchUpExact, func(f *fixture) {
+		{"a dyno behind the fence goes back", ops.StepUpgrade, func(f *fixture) {
 			f.app(func(a *AppFacts) { a.Dynos = ops.Known([]ops.Dyno{{Name: "scheduler.9", Type: "scheduler"}}) })
 		}, want{kind: Again, step: ops.StepReturnUnfence, says: "scheduler.9"}},
 		{"the upgrade is sent", ops.StepUpgrade, nil, want{kind: Act, act: ops.ActUpgrade}},
