@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,7 +26,8 @@ import (
 //	pgupgrade to ana: You asked          waits for a message that ana alone sees
 //	channel: Upgrade orders ... done     waits until a message in the channel holds this now
 //	heroku: orders maintenance off       waits until Heroku's side holds this
-//	heroku does deploy orders            somebody does something at Heroku
+//	heroku does deploy on orders         somebody does something at Heroku, to an app or to "the follower"
+//	setting PGUPGRADE_DOWNTIME_LIMIT=20s the bot is started with this setting
 //	break kill                           presses the button of that name in the page's strip
 //
 // "..." stands for anything in between.
@@ -52,6 +54,7 @@ var forms = []struct {
 	{"channel", regexp.MustCompile(`^(channel): (.+)$`)},
 	{"stage", regexp.MustCompile(`^(heroku) does (.+)$`)},
 	{"heroku", regexp.MustCompile(`^(heroku): (.+)$`)},
+	{"setting", regexp.MustCompile(`^(setting) ([A-Z_]+=.+)$`)},
 	{"break", regexp.MustCompile(`^(break) (.+)$`)},
 }
 
@@ -156,7 +159,9 @@ func (p *player) line(ctx context.Context, l line) error {
 		return p.fill(ctx, l)
 	case "stage":
 		what, name, _ := strings.Cut(l.arg, " on ")
-		return p.heroku.Stage(what, name, "")
+		return p.stage(what, name)
+	case "setting": // the bot was started with it
+		return nil
 	case "break":
 		return p.doBreak(l.arg)
 	}
@@ -164,6 +169,29 @@ func (p *player) line(ctx context.Context, l line) error {
 		return fmt.Errorf("this did not come: %w", err)
 	}
 	return nil
+}
+
+// stage makes something happen at Heroku.
+func (s *sandbox) stage(what, name string) error {
+	if name == "the follower" {
+		for _, d := range s.heroku.Overview().Databases {
+			if d.Following != "" || d.State == "upgrading" {
+				return s.heroku.Stage(what, d.Name, "")
+			}
+		}
+		return errors.New("there is no follower")
+	}
+	return s.heroku.Stage(what, name, "")
+}
+
+// scenarioSettings are the bot's, so they are there before it starts.
+func scenarioSettings(lines []line) (out []string) {
+	for _, l := range lines {
+		if l.kind == "setting" {
+			out = append(out, l.arg)
+		}
+	}
+	return out
 }
 
 // holds reports whether what a line expects is there.
