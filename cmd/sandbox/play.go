@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,11 +28,11 @@ import (
 //	channel: Upgrade orders ... done     waits until a message in the channel holds this now
 //	once: Writers stopped                waits until one message of the bot, here or in a thread, holds this, and no other does
 //	heroku: orders maintenance off       waits until Heroku's side holds this
-//	heroku does deploy orders            somebody does something at Heroku
 //	slack does fail chat.update with 503 once   something happens at Slack (slacktest.Stages has the forms)
-//	heroku does deploy on orders         somebody does something at Heroku, or it will go wrong there; ": " and more may follow (herokutest.Server.Stage)
+//	heroku does deploy on orders         somebody does something at Heroku, or it will go wrong there ("the follower" is the newest one); ": " and more may follow (herokutest.Server.Stage)
 //	heroku breaks POST /upgrade/run: reset, once, after acting     calls fail (herokutest.ParseFault)
 //	heroku works again                   no call fails any more
+//	setting PGUPGRADE_DOWNTIME_LIMIT=20s the bot is started with this setting
 //	break kill                           presses the button of that name in the page's strip
 //
 // "..." stands for anything in between.
@@ -62,6 +63,7 @@ var forms = []struct {
 	{"fault", regexp.MustCompile(`^(heroku) breaks (.+)$`)},
 	{"mend", regexp.MustCompile(`^(heroku) works (again)$`)},
 	{"heroku", regexp.MustCompile(`^(heroku): (.+)$`)},
+	{"setting", regexp.MustCompile(`^(setting) ([A-Z_]+=.+)$`)},
 	{"break", regexp.MustCompile(`^(break) (.+)$`)},
 }
 
@@ -182,7 +184,7 @@ func (p *player) line(ctx context.Context, l line) error {
 			what, name = what[:i], what[i+len(" on "):]
 		}
 		name, arg, _ := strings.Cut(name, ": ")
-		return p.heroku.Stage(what, name, arg)
+		return p.stage(what, name, arg)
 	case "fault":
 		f, err := herokutest.ParseFault(l.arg)
 		if err != nil {
@@ -193,6 +195,8 @@ func (p *player) line(ctx context.Context, l line) error {
 	case "mend":
 		p.heroku.ClearFaults()
 		return nil
+	case "setting": // the bot was started with it
+		return nil
 	case "break":
 		return p.doBreak(l.arg)
 	}
@@ -200,6 +204,29 @@ func (p *player) line(ctx context.Context, l line) error {
 		return fmt.Errorf("this did not come: %w", err)
 	}
 	return nil
+}
+
+// stage makes something happen at Heroku.
+func (s *sandbox) stage(what, name, arg string) error {
+	if name == "the follower" {
+		for _, d := range s.heroku.Overview().Databases {
+			if d.Following != "" || d.State == "upgrading" {
+				return s.heroku.Stage(what, d.Name, arg)
+			}
+		}
+		return errors.New("there is no follower")
+	}
+	return s.heroku.Stage(what, name, arg)
+}
+
+// scenarioSettings are the bot's, so they are there before it starts.
+func scenarioSettings(lines []line) (out []string) {
+	for _, l := range lines {
+		if l.kind == "setting" {
+			out = append(out, l.arg)
+		}
+	}
+	return out
 }
 
 // holds reports whether what a line expects is there.

@@ -49,6 +49,13 @@ type sandbox struct {
 
 // open starts everything.
 func open(ctx context.Context, o options, out io.Writer) (*sandbox, error) {
+	if o.play != "" {
+		lines, err := readScenario(o.play)
+		if err != nil {
+			return nil, err
+		}
+		o.extra = append(o.extra, scenarioSettings(lines)...)
+	}
 	s := &sandbox{o: o, out: out, failed: make(chan error, 1), program: o.program, state: o.state}
 	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(err, s.close())

@@ -21,6 +21,7 @@ type never struct {
 	was     herokutest.AppView // before the run
 	touched bool               // somebody else changed something between fence and switch
 	staged  bool               // somebody else changed formation or maintenance: they are theirs
+	run     ops.Run            // as of the last check
 	events  []ops.Event
 	maybe   map[ops.ActKind]int // calls that may have taken effect
 	made    map[ops.Step]int    // calls made in a step
@@ -32,12 +33,12 @@ func newNever(w *world) *never {
 	return &never{w: w, maybe: map[ops.ActKind]int{}, made: map[ops.Step]int{}}
 }
 
-func (n *never) watch(id, app string) { n.id, n.app, n.was = id, app, n.w.app(app) }
+func (n *never) watch(r ops.Run, app string) { n.run, n.id, n.app, n.was = r, r.ID, app, n.w.app(app) }
 
 func (n *never) broken(rule int, format string, args ...any) {
 	text := fmt.Sprintf("rule %d: ", rule) + fmt.Sprintf(format, args...)
 	n.found = append(n.found, text)
-	if !n.w.broken {
+	if n.w.broken == 0 {
 		n.w.t.Errorf("%s\n%s", text, n.w.tell(n.id))
 	}
 }
@@ -80,6 +81,7 @@ func (n *never) check(moment string) {
 	if err != nil {
 		n.w.t.Fatal(err)
 	}
+	n.run = run
 	n.events = append(n.events, added...)
 
 	n.promoted(o, a, run, moment)

@@ -80,7 +80,7 @@ type marker struct {
 }
 
 func (m *marker) mark(moment string) point {
-	p := point{step: m.w.run(m.w.never.id).Step, moment: moment}
+	p := point{step: m.w.never.run.Step, moment: moment}
 	m.seen[p]++
 	p.nth = m.seen[p]
 	return p

@@ -107,7 +107,7 @@ func (c *cell) moment(moment string) {
 		return
 	}
 	c.inTick = false // what others do now is not the program's
-	r := c.run(c.id)
+	r := c.never.run
 	if c.route == back && r.Step == ops.StepCatchUpExact && !slices.ContainsFunc(c.events(c.id), func(e ops.Event) bool { return e.Gate == ops.OrderCancel }) {
 		c.cancel()
 	}
@@ -128,7 +128,7 @@ func (c *cell) moment(moment string) {
 
 // begin lets the event happen once its step has come.
 func (c *cell) begin() {
-	if !c.struck && c.run(c.id).Step == c.step && (c.ready == nil || c.ready(c)) {
+	if !c.struck && c.never.run.Step == c.step && (c.ready == nil || c.ready(c)) {
 		c.struck = true
 		c.strike(c)
 	}

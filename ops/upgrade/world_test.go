@@ -25,7 +25,7 @@ import (
 // clock is moved by hand: every instant is chosen, nothing sleeps. What must
 // never be is checked at every row written and every call made.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	api     string // where the stand-in answers
 	heroku  *herokutest.Server
 	store   *store.Store
@@ -41,7 +41,7 @@ type world struct {
 	// Set before build.
 	postgres string // rows are in this database; "": in a file
 	own      bool   // the app's database holds the bot's own rows
-	broken   bool   // a rule is broken on purpose: what is noticed is only kept
+	broken   int    // this rule is broken on purpose: what is noticed is only kept
 	choose   chooser
 	rows     func(upgrade.Rows) upgrade.Rows
 	// silence: Slack takes no post. away: no row can be read or written.
@@ -108,7 +108,7 @@ var migrated = sync.OnceValues(func() ([]byte, error) {
 func newWorld(t *testing.T) *world { return build(t, &world{}) }
 
 // build makes the world as w asks for it.
-func build(t *testing.T, w *world) *world {
+func build(t testing.TB, w *world) *world {
 	t.Helper()
 	w.t = t
 	no := func() bool { return false }
@@ -247,7 +247,7 @@ func (w *world) startAs(who, app string) ops.Run {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.never.watch(started.Run.ID, app)
+	w.never.watch(started.Run, app)
 	return started.Run
 }
 
@@ -258,6 +258,9 @@ func (w *world) until(id, what string, want func(ops.Run) bool) ops.Run {
 		r := w.run(id)
 		if want(r) {
 			return r
+		}
+		if w.broken != 0 && w.never.saw(w.broken) {
+			panic(gaveUp{})
 		}
 		if !w.carrier.Step(w.t.Context()) {
 			w.t.Fatalf("nothing is carried, and the run is not %s: %s", what, w.tell(id))

@@ -1,0 +1,473 @@
+package upgrade_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgupgrade/pgupgrade/ops"
+	"github.com/pgupgrade/pgupgrade/ops/upgrade"
+)
+
+// A broken program is one in which a rule was broken on purpose. The walk and
+// the table are proofs only if they notice each.
+type broken struct {
+	rule  int
+	what  string
+	world func() *world // with the rule broken
+	tell  func(w *world) ops.Run
+	walk  bool // it shows only when the program is stopped somewhere
+}
+
+// around breaks rules by changing what Next is told, and what it answers.
+func around(see func(*ops.Run, *upgrade.World, time.Time), do func(*ops.Run, *upgrade.Move, upgrade.World)) func() *world {
+	return func() *world {
+		return &world{choose: func(r ops.Run, w upgrade.World, now time.Time) (ops.Run, upgrade.Move) {
+			if see != nil {
+				see(&r, &w, now)
+			}
+			next, move := upgrade.Next(r, w, now)
+			if do != nil {
+				do(&next, &move, w)
+			}
+			return next, move
+		}}
+	}
+}
+
+func sees(f func(r *ops.Run, w *upgrade.World, now time.Time)) func() *world { return around(f, nil) }
+
+func does(f func(r *ops.Run, m *upgrade.Move, w upgrade.World)) func() *world { return around(nil, f) }
+
+// apps changes what is seen of each app.
+func apps(w *upgrade.World, change func(*upgrade.AppFacts)) {
+	w.Apps = maps.Clone(w.Apps)
+	for id, f := range w.Apps {
+		change(&f)
+		w.Apps[id] = f
+	}
+}
+
+func tellStory(w *world) ops.Run { return w.story("orders") }
+
+func brokenPrograms() []broken {
+	return []broken{
+		{rule: 1, what: "a database counts as upgraded although it still follows", tell: tellStory,
+			world: sees(func(r *ops.Run, w *upgrade.World, _ time.Time) {
+				if r.Step == ops.StepUpgrade || r.Step == ops.StepVerifyNew || r.Step == ops.StepPromote {
+					if a := w.Acts[len(w.Acts)-1]; r.Step != ops.StepUpgrade || a.Kind == ops.ActUpgrade {
+						w.New.Info.Value.Version, w.New.Info.Value.Following, w.New.Info.Value.Waiting = "17.5", ops.Endpoint{}, false
+						w.New.Upgrade = ops.Known(ops.Wait{})
+					}
+				}
+			})},
+		{rule: 1, what: "a deploy behind the fence is overlooked", tell: deployed,
+			world: sees(func(r *ops.Run, w *upgrade.World, _ time.Time) {
+				apps(w, func(f *upgrade.AppFacts) {
+					f.Releases.Value = slices.DeleteFunc(slices.Clone(f.Releases.Value), func(x ops.Release) bool { return strings.HasPrefix(x.Description, "Deploy") })
+				})
+			})},
+		{rule: 2, what: "dynos that still run are taken for stopped", tell: tellStory,
+			world: sees(func(r *ops.Run, w *upgrade.World, _ time.Time) {
+				if r.Step.Cutover() && !r.Step.Rollback() {
+					w.New.Info.Value.BehindBy = ops.Known(0)
+					apps(w, func(f *upgrade.AppFacts) {
+						f.Dynos = ops.Known([]ops.Dyno{})
+						for i := range f.Formation.Value {
+							f.Formation.Value[i].Quantity = 0
+						}
+					})
+				}
+			})},
+		{rule: 2, what: "lag behind the fence is taken for zero", tell: lagging,
+			world: sees(func(r *ops.Run, w *upgrade.World, _ time.Time) {
+				if r.Step == ops.StepCatchUpExact || r.Step == ops.StepUpgrade {
+					w.New.Info.Value.BehindBy = ops.Known(0)
+				}
+			})},
+		{rule: 3, what: "an upgrade whose answer was lost is sent again", tell: tellStory, walk: true,
+			world: sees(func(r *ops.Run, w *upgrade.World, now time.Time) {
+				if r.Step == ops.StepUpgrade {
+					w.Acts = slices.DeleteFunc(slices.Clone(w.Acts), func(a ops.Act) bool {
+						return a.Kind == ops.ActUpgrade && a.Outcome == "" && now.After(a.Deadline)
+					})
+					if len(w.Acts) == 0 || w.Acts[len(w.Acts)-1].Kind != ops.ActUpgrade {
+						w.New.Info.Value.Following, w.New.Info.Value.BehindBy, w.New.Info.Value.Version = ops.Endpoint{Host: "leader"}, ops.Known(0), "15.13"
+					}
+				}
+			})},
+		{rule: 3, what: "a create whose answer was lost is repeated under another name", tell: tellStory, walk: true,
+			world: sees(func(r *ops.Run, w *upgrade.World, now time.Time) {
+				if r.Step == ops.StepFollowerCreate && len(w.Acts) > 0 {
+					if a := w.Acts[len(w.Acts)-1]; a.Kind == ops.ActCreate && a.Outcome == "" && now.After(a.Deadline) {
+						w.Acts, w.New = w.Acts[:len(w.Acts)-1], upgrade.DatabaseFacts{Addon: ops.Known(upgrade.Found[ops.Addon]{})}
+						r.Plan.NewName += "-again"
+						r.Plan.NewAlias += "_AGAIN"
+					}
+				}
+			})},
+		{rule: 4, what: "the commands that undo the fence are not posted", tell: tellStory,
+			world: does(func(_ *ops.Run, m *upgrade.Move, _ upgrade.World) {
+				m.Events = slices.DeleteFunc(m.Events, func(e ops.Event) bool { return e.Kind == ops.EventUndo })
+			})},
+		{rule: 4, what: "the way back ends without letting users in", tell: (*world).failed,
+			world: sees(func(r *ops.Run, w *upgrade.World, _ time.Time) {
+				if r.Step == ops.StepReturnUnfence {
+					apps(w, func(f *upgrade.AppFacts) {
+						f.App.Value.Maintenance = false
+						f.Formation = ops.Known(r.Baseline.Apps[0].Formation)
+					})
+				}
+			})},
+		{rule: 4, what: "a call for help calls nobody", tell: releaseFails,
+			world: does(func(_ *ops.Run, m *upgrade.Move, _ upgrade.World) {
+				m.Events = slices.DeleteFunc(m.Events, func(e ops.Event) bool { return e.Kind == ops.EventHelp })
+			})},
+		{rule: 5, what: "one dyno more than was recorded is started", tell: tellStory,
+			world: does(func(r *ops.Run, m *upgrade.Move, _ upgrade.World) {
+				if r.Step == ops.StepUnfence && m.Act.Kind == ops.ActScale {
+					m.Act.Args["formation"] = strings.Replace(m.Act.Args["formation"], `"quantity":2`, `"quantity":3`, 1)
+				}
+			})},
+		{rule: 5, what: "maintenance that was on before is turned off", tell: inMaintenance,
+			world: sees(func(r *ops.Run, _ *upgrade.World, _ time.Time) {
+				if r.Baseline != nil {
+					b := *r.Baseline
+					b.Apps = slices.Clone(b.Apps)
+					b.Apps[0].Maintenance = false
+					r.Baseline = &b
+				}
+			})},
+		{rule: 6, what: "the way back destroys the old database", tell: declined,
+			world: does(func(r *ops.Run, m *upgrade.Move, _ upgrade.World) {
+				if m.Act.Kind == ops.ActDestroy {
+					m.Act.Target = r.Database.ID
+				}
+			})},
+		{rule: 6, what: "the old database is destroyed with a button alone", tell: buttonDestroys,
+			world: sees(func(r *ops.Run, w *upgrade.World, _ time.Time) {
+				for i := range w.Decisions {
+					if w.Decisions[i].Gate == ops.GateApp {
+						w.Decisions[i] = ops.Decision{Gate: ops.GateDestroy, Digest: ops.DestroyDigest(*r), Yes: true, How: ops.ByTyped, At: w.Decisions[i].At}
+					}
+				}
+			})},
+		{rule: 7, what: "a yes that has expired counts", tell: lapsed,
+			world: doctors(func(_ ops.Run, all []ops.Decision) []ops.Decision {
+				for i := range all {
+					all[i].Expires = time.Time{}
+				}
+				return all
+			})},
+		{rule: 7, what: "a yes to another plan counts", tell: planChanged,
+			world: doctors(func(r ops.Run, all []ops.Decision) []ops.Decision {
+				for i := range all {
+					if r.Asked != nil {
+						all[i].Digest, all[i].At = r.Asked.Digest, latest(all[i].At, r.Asked.At)
+					}
+				}
+				return all
+			})},
+		{rule: 7, what: "nobody is asked", tell: unanswered,
+			world: doctors(func(r ops.Run, all []ops.Decision) []ops.Decision {
+				if r.Asked != nil && r.Asked.Gate == ops.GateCutover {
+					all = append(all, ops.Decision{Gate: ops.GateCutover, Digest: r.Asked.Digest, Yes: true, How: ops.ByButton, At: r.Asked.At})
+				}
+				return all
+			})},
+		{rule: 8, what: "a call is made before its intent is written", tell: tellStory,
+			world: func() *world { return &world{rows: func(r upgrade.Rows) upgrade.Rows { return unwritten{r} }} }},
+		{rule: 8, what: "the switch is reported before its release has succeeded", tell: tellStory,
+			world: sees(func(r *ops.Run, w *upgrade.World, _ time.Time) {
+				if r.Step == ops.StepPromote {
+					apps(w, func(f *upgrade.AppFacts) {
+						f.Releases.Value = slices.Clone(f.Releases.Value)
+						for i := range f.Releases.Value {
+							f.Releases.Value[i].Status = ops.ReleaseSucceeded
+						}
+						f.Hosts = ops.Known(map[string]ops.Endpoint{"DATABASE_URL": w.New.Info.Value.Endpoint})
+					})
+				}
+			})},
+		{rule: 11, what: "the bot's own database is upgraded", tell: func(w *world) ops.Run {
+			r := w.start("orders")
+			return w.until(r.ID, "asking for the cutover", asked(ops.GateCutover))
+		}, world: func() *world {
+			w := sees(func(_ *ops.Run, w *upgrade.World, _ time.Time) {
+				w.Survey.Value.Findings = slices.DeleteFunc(w.Survey.Value.Findings, func(f ops.Finding) bool { return f.Verdict == ops.Block })
+			})()
+			w.own = true
+			return w
+		}},
+	}
+}
+
+// unwritten forgets to write what is about to be done.
+type unwritten struct{ upgrade.Rows }
+
+func (u unwritten) BeginAct(ctx context.Context, r ops.Run, e []ops.Event, a ops.Act) (ops.Run, ops.Act, error) {
+	r, err := u.Rows.Save(ctx, r, e)
+	return r, a, err
+}
+
+// EndAct writes intent and outcome together, too late.
+func (u unwritten) EndAct(ctx context.Context, a ops.Act) error {
+	r, err := u.Rows.Run(ctx, a.Run)
+	if err != nil {
+		return err
+	}
+	_, begun, err := u.Rows.BeginAct(ctx, r, nil, a)
+	if err != nil {
+		return err
+	}
+	a.ID = begun.ID
+	return nil
+}
+
+// doctored is the decisions as a broken program takes them.
+type doctored struct {
+	upgrade.Rows
+	as func(ops.Run, []ops.Decision) []ops.Decision
+}
+
+func doctors(as func(ops.Run, []ops.Decision) []ops.Decision) func() *world {
+	return func() *world { return &world{rows: func(r upgrade.Rows) upgrade.Rows { return doctored{r, as} }} }
+}
+
+func (d doctored) Decisions(ctx context.Context, run string) ([]ops.Decision, error) {
+	all, err := d.Rows.Decisions(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	r, err := d.Rows.Run(ctx, run)
+	return d.as(r, all), err
+}
+
+// The tales in which the broken rules matter. With the rules whole each ends well.
+
+func deployed(w *world) ops.Run {
+	r := w.cutover("orders")
+	w.until(r.ID, "upgrading", at(ops.StepUpgrade))
+	w.stage("deploy", "orders")
+	w.never.touched = true
+	return w.until(r.ID, "over", over)
+}
+
+func lagging(w *world) ops.Run {
+	r := w.cutover("orders")
+	r = w.until(r.ID, "proving", at(ops.StepCatchUpExact))
+	w.stage("raise lag", r.Follower.Name)
+	return w.until(r.ID, "over", over)
+}
+
+func declined(w *world) ops.Run {
+	r := w.start("orders")
+	r = w.until(r.ID, "asking for the cutover", asked(ops.GateCutover))
+	if _, err := w.service.Answer(w.t.Context(), ops.Actor{ID: "U2"}, ops.Answer{Run: r.ID, Gate: ops.GateCutover, Digest: r.Asked.Digest, How: ops.ByButton}); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.until(r.ID, "ended", ended)
+}
+
+func releaseFails(w *world) ops.Run {
+	r := w.start("orders")
+	w.until(r.ID, "asking for the cutover", asked(ops.GateCutover))
+	w.stage("fail releases", "orders")
+	w.answer(r.ID, "U2", ops.GateCutover, "")
+	w.until(r.ID, "calling for help", func(r ops.Run) bool { return r.Help != "" || over(r) })
+	w.carrier.Step(w.t.Context())
+	w.stage("pass releases", "orders")
+	w.stage("retry release", "orders")
+	w.carrier.Advance(3 * time.Second)
+	if _, err := w.service.Retry(w.t.Context(), ops.Actor{ID: "U1"}, "orders"); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.until(r.ID, "over", over)
+}
+
+func inMaintenance(w *world) ops.Run {
+	w.stage("maintenance on", "orders")
+	r := w.start("orders")
+	if r := w.until(r.ID, "asking", func(r ops.Run) bool { return r.Asked != nil || !r.Active() }); r.Asked != nil && r.Asked.Gate == ops.GateCreate {
+		w.answer(r.ID, "U2", ops.GateCreate, "")
+	}
+	w.until(r.ID, "asking for the cutover", asked(ops.GateCutover))
+	w.answer(r.ID, "U2", ops.GateCutover, "")
+	return w.until(r.ID, "over", over)
+}
+
+func buttonDestroys(w *world) ops.Run {
+	r := w.cutover("orders")
+	r = w.until(r.ID, "asking to destroy", asked(ops.GateDestroy))
+	if _, err := w.service.Answer(w.t.Context(), ops.Actor{ID: "U1"}, ops.Answer{Run: r.ID, Gate: ops.GateApp, Digest: "app:" + r.ID, Yes: true, How: ops.ByButton}); err != nil {
+		w.t.Fatal(err)
+	}
+	for range 5 {
+		w.carrier.Step(w.t.Context())
+	}
+	return w.run(r.ID)
+}
+
+func unanswered(w *world) ops.Run {
+	r := w.start("orders")
+	w.until(r.ID, "asking for the cutover", asked(ops.GateCutover))
+	for range 20 {
+		w.carrier.Step(w.t.Context())
+	}
+	return w.run(r.ID)
+}
+
+// lapsed: a one-off dyno holds the yes until it has expired.
+func lapsed(w *world) ops.Run {
+	r := w.start("orders")
+	w.until(r.ID, "asking for the cutover", asked(ops.GateCutover))
+	w.stage("one-off", "orders")
+	w.answer(r.ID, "U2", ops.GateCutover, "")
+	w.until(r.ID, "held", func(r ops.Run) bool { return r.Asked != nil && r.Asked.Blocked != "" })
+	w.carrier.Advance(ops.CutoverHolds)
+	w.stage("end one-offs", "orders")
+	for range 20 {
+		w.carrier.Step(w.t.Context())
+	}
+	return w.run(r.ID)
+}
+
+// planChanged: what was approved is not what would be done now.
+func planChanged(w *world) ops.Run {
+	r := w.start("orders")
+	w.until(r.ID, "asking for the cutover", asked(ops.GateCutover))
+	w.stage("one-off", "orders")
+	w.answer(r.ID, "U2", ops.GateCutover, "")
+	w.until(r.ID, "held", func(r ops.Run) bool { return r.Asked != nil && r.Asked.Blocked != "" })
+	w.stageWith("set var", "orders", "REPORTING_URL="+w.urlOf("orders"))
+	w.carrier.Step(w.t.Context())
+	w.stage("end one-offs", "orders")
+	for range 20 {
+		w.carrier.Step(w.t.Context())
+	}
+	return w.run(r.ID)
+}
+
+// urlOf is an app's DATABASE_URL, as whoever may read its config vars sees it.
+func (w *world) urlOf(app string) string {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.api+"/apps/"+app+"/config-vars", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer key")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var vars map[string]string
+	if err := json.NewDecoder(resp.Body).Decode(&vars); err != nil {
+		w.t.Fatal(err)
+	}
+	return vars["DATABASE_URL"]
+}
+
+// over: the run has ended, or users have been let in again.
+func over(r ops.Run) bool { return !r.Active() || r.Step == ops.StepSoak }
+
+// TestBrokenRulesAreNoticed breaks each rule of what must never be, and fails
+// when the walk does not notice. The same tale, with the rules whole, is clean.
+func TestBrokenRulesAreNoticed(t *testing.T) {
+	rules := map[int]bool{}
+	for _, b := range brokenPrograms() {
+		rules[b.rule] = true
+		name := fmt.Sprintf("%d/%s", b.rule, b.what)
+		t.Run("whole/"+name, func(t *testing.T) {
+			t.Parallel()
+			w := &world{own: b.rule == 11}
+			build(t, w)
+			if r := b.tell(w); !r.Step.Cutover() {
+				w.never.ended()
+			}
+			if w.never.checks == 0 {
+				t.Error("nothing was checked")
+			}
+		})
+		t.Run("broken/"+name, func(t *testing.T) {
+			t.Parallel()
+			at, all := b.walkUntilNoticed(t)
+			if at < 0 {
+				t.Errorf("not noticed, in %d stories", all)
+				return
+			}
+			t.Logf("noticed in story %d", at)
+		})
+	}
+	for _, rule := range []int{1, 2, 3, 4, 5, 6, 7, 8, 11} {
+		if !rules[rule] {
+			t.Errorf("rule %d has no broken variant", rule)
+		}
+	}
+}
+
+// walkUntilNoticed tells the tale undisturbed, then stopped around each of its
+// calls in turn, until a break of the rule is noticed.
+func (b broken) walkUntilNoticed(t *testing.T) (story, all int) {
+	t.Helper()
+	var points []point
+	play := func(stop func(m *marker, moment string)) bool {
+		w := b.world()
+		w.broken = b.rule
+		m := &marker{w, map[point]int{}}
+		w.stop = func(moment string) { stop(m, moment) }
+		build(quiet{t}, w)
+		b.follow(w)
+		return w.never.saw(b.rule)
+	}
+	if play(func(m *marker, moment string) { points = append(points, m.mark(moment)) }) {
+		if b.walk {
+			t.Error("it shows without a stop, so the walk is not needed to notice it")
+		}
+		return 0, 1
+	}
+	for i, p := range points {
+		if !strings.Contains(p.moment, " call ") { // the rows before and after are the same moments
+			continue
+		}
+		if play(func(m *marker, moment string) {
+			if m.mark(moment) == p {
+				panic(crashed{p.String()})
+			}
+		}) {
+			return i + 1, len(points)
+		}
+	}
+	return -1, len(points)
+}
+
+// follow tells the tale to its end, or until something was noticed.
+func (b broken) follow(w *world) {
+	defer func() {
+		if p := recover(); p != nil {
+			if _, ok := p.(gaveUp); !ok {
+				panic(p)
+			}
+		}
+	}()
+	if r := b.tell(w); !r.Step.Cutover() {
+		w.never.ended()
+	}
+}
+
+// gaveUp ends a tale of a broken program: it need not end as it should.
+type gaveUp struct{}
+
+// quiet is a test that a broken program cannot fail.
+type quiet struct{ testing.TB }
+
+func (quiet) Error(...any)            {}
+func (quiet) Errorf(string, ...any)   {}
+func (q quiet) Fatal(...any)          { panic(gaveUp{}) }
+func (q quiet) Fatalf(string, ...any) { panic(gaveUp{}) }
