@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/pgupgrade/pgupgrade/bot/slack/slacktest"
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
@@ -204,67 +203,4 @@ func stateMark(state string) string {
 		return "good"
 	}
 	return "bad"
-}
-
-type breakSeen struct {
-	ID    string `json:"id"`
-	Label string `json:"label"`
-	Help  string `json:"help"`
-	On    bool   `json:"on"`
-}
-
-// breaks is the strip of things that go wrong.
-func (s *sandbox) breaks() []breakSeen {
-	return []breakSeen{
-		{"kill", "Kill the bot", "kill -9; it comes back after a second and goes on where it was", false},
-		{"fail-upgrade", "Fail the upgrade", "the next upgrade of the follower fails at Heroku", false},
-		{"deploy", "Deploy now", "somebody deploys orders", false},
-		{"slack-away", "Slack away", "Slack answers 503 and drops its connections, until pressed again", s.slackAway()},
-	}
-}
-
-func (s *sandbox) slackAway() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.away
-}
-
-func (s *sandbox) doBreak(id string) error {
-	switch id {
-	case "kill":
-		if s.bot == nil {
-			return errors.New("the bot does not run here")
-		}
-		return s.bot.kill()
-	case "fail-upgrade":
-		for _, d := range s.heroku.Overview().Databases {
-			if d.Following != "" {
-				return s.heroku.Stage("fail upgrade", d.Name, "")
-			}
-		}
-		return errors.New("there is no follower yet whose upgrade could fail")
-	case "deploy":
-		return s.heroku.Stage("deploy", "orders", "")
-	case "slack-away":
-		s.mu.Lock()
-		s.away = !s.away
-		away := s.away
-		s.mu.Unlock()
-		if !away {
-			s.slack.ClearFaults()
-			return nil
-		}
-		s.slack.Fault(slacktest.Fault{Status: http.StatusServiceUnavailable})
-		s.cutSockets()
-		return nil
-	}
-	return fmt.Errorf("there is nothing to break named %q", id)
-}
-
-// cutSockets ends every connection of the bot to Slack without a word.
-func (s *sandbox) cutSockets() {
-	for range s.slack.Sockets() {
-		s.slack.Disconnect("")
-		time.Sleep(10 * time.Millisecond) // let the list of sockets shrink
-	}
 }

@@ -124,9 +124,11 @@ func (s *Server) Stage(what, name, arg string) error {
 	onDatabase := map[string]func(){
 		"fail upgrade":         func() { d.upgradeFails = cmp.Or(arg, "upgrade failed: internal error") },
 		"stall upgrade":        func() { d.stalled = true },
+		"resume upgrade":       func() { d.stalled = false },
 		"keep version":         func() { d.noVersion = true },
 		"hide lag":             func() { d.noLag = true },
 		"raise lag":            func() { d.lagRising = true },
+		"lower lag":            func() { d.lagRising = false },
 		"stick":                func() { d.stuck = true },
 		"fork/follow":          func() { d.forkFollow = arg },
 		"database maintenance": func() { d.maintenance = arg },
