@@ -119,7 +119,7 @@ func from(run ops.Run) string {
 
 // SnoozeModal asks for how long, and why.
 func SnoozeModal(run ops.Run) slackgo.ModalViewRequest {
-	days := slackgo.NewNumberInputBlockElement(nil, inputDays, false).WithInitialValue("3").WithMinValue("1").WithMaxValue("30")
+	days := slackgo.NewPlainTextInputBlockElement(plainText("3", 150), inputDays).WithInitialValue("3").WithMaxLength(2)
 	reason := slackgo.NewPlainTextInputBlockElement(plainText("waiting for the monthly report", 150), inputReason).WithMaxLength(300)
 	blocks := []slackgo.Block{
 		section("No reminder about " + code(run.Retired().Name) + " for some days. It costs money meanwhile" + monthly(run) + "."),

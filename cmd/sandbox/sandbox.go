@@ -43,8 +43,9 @@ type sandbox struct {
 	temporary                    string // removed at the end
 	bot                          *child
 
-	mu   sync.Mutex
-	away bool // Slack is away
+	mu     sync.Mutex
+	broken map[string]bool // by the id of a mischief that has an end
+	victim string          // the follower for which something was staged
 }
 
 // open starts everything.
@@ -56,7 +57,7 @@ func open(ctx context.Context, o options, out io.Writer) (*sandbox, error) {
 		}
 		o.extra = append(o.extra, scenarioSettings(lines)...)
 	}
-	s := &sandbox{o: o, out: out, failed: make(chan error, 1), program: o.program, state: o.state}
+	s := &sandbox{o: o, out: out, failed: make(chan error, 1), program: o.program, state: o.state, broken: map[string]bool{}}
 	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}

@@ -108,7 +108,7 @@ func TestStartAtATime(t *testing.T) {
 	if !started.Opens.Equal(at) || !started.Run.Request.NotBefore.Equal(at) {
 		t.Fatalf("started for %s", started.Opens)
 	}
-	w.never.watch(started.Run.ID, "orders")
+	w.never.watch(started.Run, "orders")
 	r := w.until(started.Run.ID, "asking for the cutover", asked(ops.GateCutover))
 	if !r.Asked.Opens.Equal(at) || !r.Asked.At.Before(at.Add(-3*time.Hour)) {
 		t.Fatalf("asked at %s for %s", r.Asked.At, r.Asked.Opens)
@@ -133,12 +133,12 @@ func TestAnApprovalForATimeLapses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.never.watch(started.Run.ID, "orders")
+	w.never.watch(started.Run, "orders")
 	r := w.until(started.Run.ID, "asking for the cutover", asked(ops.GateCutover))
 	first := r.Asked.Digest
 	w.answer(r.ID, "U2", ops.GateCutover, "")
 	w.stage("maintenance on", "orders")
-	w.never.watch(r.ID, "orders") // as it is before the cutover
+	w.never.watch(r, "orders") // as it is before the cutover
 	r = w.until(r.ID, "asking anew", func(r ops.Run) bool { return r.Asked != nil && r.Asked.Digest != first || !r.Active() })
 	if _, err := w.service.Answer(t.Context(), ben, ops.Answer{Run: r.ID, Gate: ops.GateCutover, Digest: first, Yes: true, How: ops.ByButton}); err == nil {
 		t.Error("the button of the old question still counts")

@@ -65,13 +65,32 @@ function draw() {
   put('thread', [inThread, me, thread], () => inThread.map((m) => message(m, 0, true)));
   $('threadcount').textContent = inThread.length > 1 ? `${inThread.length - 1} replies` : '';
   put('heroku', state.heroku, () => state.heroku.map(card));
-  put('strip', [state.breaks], () => state.breaks.map((b) => {
-    const e = element('button', b.on ? 'on' : '', escapeHTML(b.label));
-    e.type = 'button'; e.title = b.help; e.dataset.break = b.id;
-    e.onclick = () => post('api/break', { id: b.id });
-    return e;
-  }));
+  put('strip', [state.breaks], () => state.breaks.map(breakButton));
+  const on = state.breaks.filter((b) => b.on).length;
+  $('broken').textContent = on ? `${on} on; press again to mend` : 'whenever you like';
   drawModal();
+}
+
+function breakButton(b) {
+  const e = element('button', b.on ? 'on' : '');
+  e.type = 'button'; e.dataset.break = b.id;
+  e.disabled = !!b.why;
+  e.setAttribute('aria-pressed', String(b.on));
+  e.append(element('b', '', escapeHTML(b.label)), element('span', 'state', b.on ? 'on' : ''), element('span', 'help', escapeHTML(b.why || b.help)));
+  e.onclick = async () => {
+    const a = await post('api/break', { id: b.id });
+    if (a.error) toast(a.error);
+  };
+  return e;
+}
+
+// toast says what Slack would not have: a mistake in the sandbox's own controls.
+let toasted;
+function toast(text) {
+  $('toast').textContent = text;
+  $('toast').hidden = false;
+  clearTimeout(toasted);
+  toasted = setTimeout(() => { $('toast').hidden = true; }, 5000);
 }
 
 function become(id) {
@@ -133,7 +152,7 @@ async function press(m, x, block, button) {
   button.disabled = true;
   const a = await post('api/click', { as: me, ts: m.ts, ephemeral: !!m.ephemeral, action_id: x.action_id, block_id: block.block_id ?? '', value: x.value ?? '' });
   button.disabled = false;
-  if (a.error) alert(a.error);
+  if (a.error) toast(a.error);
 }
 
 function askConfirm(x, yes) {
@@ -180,7 +199,7 @@ function drawModal() {
       ok.disabled = true;
       const a = await post('api/submit', { as: me, view_id: v.id, values });
       ok.disabled = false;
-      if (a.error) alert(a.error);
+      if (a.error) toast(a.error);
     };
     foot.append(ok);
   }
@@ -205,7 +224,7 @@ $('composer').onsubmit = async (e) => {
   if (!text) return;
   $('text').value = '';
   const a = await post('api/command', { as: me, text });
-  if (a.error) { alert(a.error); $('text').value = text; }
+  if (a.error) { toast(a.error); $('text').value = text; }
 };
 refresh();
 setInterval(refresh, 400);

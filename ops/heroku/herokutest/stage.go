@@ -163,7 +163,6 @@ func (s *Server) Stage(what, name, arg string) error {
 	onDatabase := map[string]func(){
 		"fail upgrade":         func() { d.upgradeFails = cmp.Or(arg, "upgrade failed: internal error") },
 		"stall upgrade":        func() { d.stalled = true },
-		"resume upgrade":       func() { d.stalled = false },
 		"keep version":         func() { d.noVersion = true },
 		"go on":                func() { d.stalled = false },
 		"hide lag":             func() { d.noLag = true },
