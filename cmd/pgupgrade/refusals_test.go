@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -229,13 +230,17 @@ func TestEveryRefusal(t *testing.T) {
 func words(t *testing.T, r *refusals) {
 	b := serving(t, func(b *bench) {
 		b.env["DATABASE_URL"] = pgtest.Start(t)
+		own, err := url.Parse(b.env["DATABASE_URL"])
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, name := range []string{"empty", "locked", "large", "replica", "own", "young", "busy"} {
 			b.heroku.AddApp(herokutest.AppSpec{Name: name, Formation: map[string]int{"web": 1}, ReleasePhase: name == "busy"})
 		}
 		for _, d := range []herokutest.DatabaseSpec{
 			{Name: "postgresql-large-1", App: "large", Plan: "advanced-1", Version: "15.13"},
 			{Name: "postgresql-replica-1", App: "replica", Plan: "standard-0", Version: "15.13", Follows: "postgresql-curved-41822"},
-			{Name: "postgresql-own-1", App: "own", Plan: "standard-0", Version: "15.13", Host: "127.0.0.1"},
+			{Name: "postgresql-own-1", App: "own", Plan: "standard-0", Version: "15.13", Host: own.Host},
 			{Name: "postgresql-young-1", App: "young", Plan: "standard-0", Version: "15.13", ForkFollow: "Temporarily Unavailable"},
 			{Name: "postgresql-busy-1", App: "busy", Plan: "standard-0", Version: "15.13"},
 		} {

@@ -170,7 +170,11 @@ func (s *state) named(a *app, name string) *attachment {
 // url is asked for with every row that a writer writes, so it is made once.
 func (d *database) url() string {
 	if d.address == "" {
-		d.address = fmt.Sprintf("postgres://u%s:%s@%s:5432/d%s", d.id[:6], d.password, d.host, d.id[:8])
+		host := d.host
+		if !strings.Contains(host, ":") {
+			host += ":5432"
+		}
+		d.address = fmt.Sprintf("postgres://u%s:%s@%s/d%s", d.id[:6], d.password, host, d.id[:8])
 	}
 	return d.address
 }

@@ -27,7 +27,7 @@ type DatabaseSpec struct {
 	Bytes      int64
 	ForkFollow string // "": Available
 	Follows    string // name of its leader, for a follower
-	Host       string // "": one of its own
+	Host       string // "": one of its own; it may name a port
 }
 
 // AddApp stages an app.
