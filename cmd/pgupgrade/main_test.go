@@ -55,46 +55,49 @@ func call(t *testing.T, env map[string]string, args ...string) (int, string, str
 	return code, out.String(), errs.String()
 }
 
+// wrong is a wrong environment or a wrong word, and what is said to it.
+var wrong = []struct {
+	name   string
+	args   []string
+	change map[string]string
+	scopes []string
+	code   int
+	says   []string
+}{
+	{"no command", nil, nil, nil, exitUsage, []string{"Usage:"}},
+	{"unknown command", []string{"upgrade"}, nil, nil, exitUsage, []string{"no command \"upgrade\""}},
+	{"unknown flag", []string{"serve", "--fast"}, nil, nil, exitUsage, []string{"-fast"}},
+	{"everything missing is named at once", []string{"serve"}, map[string]string{"SLACK_APP_TOKEN": "", "SLACK_BOT_TOKEN": "", "HEROKU_API_KEY": "", "PGUPGRADE_CHANNEL": ""}, nil, exitUsage,
+		[]string{"SLACK_APP_TOKEN is not set", "SLACK_BOT_TOKEN is not set", "HEROKU_API_KEY is not set", "PGUPGRADE_CHANNEL is not set"}},
+	{"tokens swapped", []string{"serve"}, map[string]string{"SLACK_APP_TOKEN": "xoxb-secret"}, nil, exitUsage, []string{"SLACK_APP_TOKEN must begin with xapp-"}},
+	{"a channel's name", []string{"serve"}, map[string]string{"PGUPGRADE_CHANNEL": "#upgrades"}, nil, exitUsage, []string{"not its name"}},
+	{"an approver's name", []string{"serve"}, map[string]string{"PGUPGRADE_APPROVERS": "ana"}, nil, exitUsage, []string{`"ana"`, "U... or W..."}},
+	{"an unknown approval", []string{"serve"}, map[string]string{"PGUPGRADE_APPROVAL": "three"}, nil, exitUsage, []string{"two, typed or button"}},
+	{"versions", []string{"serve"}, map[string]string{"PGUPGRADE_VERSIONS": "15,new"}, nil, exitUsage, []string{`"new"`}},
+	{"a cron line", []string{"serve"}, map[string]string{"PGUPGRADE_REMIND": "at ten"}, nil, exitUsage, []string{"PGUPGRADE_REMIND", "at ten"}},
+	{"a time zone", []string{"serve"}, map[string]string{"PGUPGRADE_TIMEZONE": "Berlin"}, nil, exitUsage, []string{"Europe/Berlin"}},
+	{"a soak", []string{"serve"}, map[string]string{"PGUPGRADE_SOAK": "a week"}, nil, exitUsage, []string{"PGUPGRADE_SOAK", "168h"}},
+	{"a limit", []string{"serve"}, map[string]string{"PGUPGRADE_DOWNTIME_LIMIT": "-1h"}, nil, exitUsage, []string{"PGUPGRADE_DOWNTIME_LIMIT"}},
+	{"a database URL", []string{"serve"}, map[string]string{"DATABASE_URL": "mysql://u:p-secret@h/db"}, nil, exitUsage, []string{"DATABASE_URL is not a postgres:// URL"}},
+	{"a file on a dyno", []string{"serve"}, map[string]string{"DYNO": "worker.1"}, nil, exitUsage, []string{"a dyno's disk is lost"}},
+	{"a host that is none", []string{"serve"}, map[string]string{"HEROKU_HOST": "http://%zz"}, nil, exitUsage, []string{"HEROKU_HOST"}},
+	{"a data host with a port", []string{"serve"}, map[string]string{"HEROKU_DATA_HOST": "localhost:1"}, nil, exitUsage, []string{"HEROKU_DATA_HOST"}},
+	{"a bot token that Slack refuses", []string{"serve"}, map[string]string{"SLACK_BOT_TOKEN": "xoxb-wrong"}, nil, exitUsage, []string{"Slack refuses SLACK_BOT_TOKEN"}},
+	{"an app token that Slack refuses", []string{"serve"}, map[string]string{"SLACK_APP_TOKEN": "xapp-wrong"}, nil, exitUsage, []string{"Slack refuses SLACK_APP_TOKEN"}},
+	{"a key that Heroku refuses", []string{"serve"}, map[string]string{"HEROKU_API_KEY": "wrong"}, nil, exitUsage, []string{"HEROKU_API_KEY was refused"}},
+	{"scopes that are missing", []string{"serve"}, nil, []string{"commands", "chat:write", "channels:read"}, exitUsage, []string{"lacks the scopes", "users:read", "reinstall the app"}},
+	{"check of nothing", []string{"check"}, nil, nil, exitUsage, []string{"one app"}},
+	{"check of an unknown app", []string{"check", "nowhere"}, nil, nil, exitUsage, []string{"no app 'nowhere'"}},
+	{"check of a version that is not offered", []string{"check", "orders", "--to", "19"}, nil, nil, exitUsage, []string{"PostgreSQL 19 is not offered"}},
+	{"history of two apps", []string{"history", "a", "b"}, nil, nil, exitUsage, []string{"at most one app"}},
+	{"approve of nothing", []string{"approve"}, nil, nil, exitUsage, []string{"approve takes the name of one app"}},
+	{"status of two apps", []string{"status", "a", "b"}, nil, nil, exitUsage, []string{"at most one app"}},
+}
+
 // TestRefusals: what serve, check and status say to a wrong environment or a
 // wrong word. Each ends; none loops.
 func TestRefusals(t *testing.T) {
-	tests := []struct {
-		name   string
-		args   []string
-		change map[string]string
-		scopes []string
-		code   int
-		says   []string
-	}{
-		{"no command", nil, nil, nil, exitUsage, []string{"Usage:"}},
-		{"unknown command", []string{"upgrade"}, nil, nil, exitUsage, []string{"no command \"upgrade\""}},
-		{"unknown flag", []string{"serve", "--fast"}, nil, nil, exitUsage, []string{"-fast"}},
-		{"everything missing is named at once", []string{"serve"}, map[string]string{"SLACK_APP_TOKEN": "", "SLACK_BOT_TOKEN": "", "HEROKU_API_KEY": "", "PGUPGRADE_CHANNEL": ""}, nil, exitUsage,
-			[]string{"SLACK_APP_TOKEN is not set", "SLACK_BOT_TOKEN is not set", "HEROKU_API_KEY is not set", "PGUPGRADE_CHANNEL is not set"}},
-		{"tokens swapped", []string{"serve"}, map[string]string{"SLACK_APP_TOKEN": "xoxb-secret"}, nil, exitUsage, []string{"SLACK_APP_TOKEN must begin with xapp-"}},
-		{"a channel's name", []string{"serve"}, map[string]string{"PGUPGRADE_CHANNEL": "#upgrades"}, nil, exitUsage, []string{"not its name"}},
-		{"an approver's name", []string{"serve"}, map[string]string{"PGUPGRADE_APPROVERS": "ana"}, nil, exitUsage, []string{`"ana"`, "U... or W..."}},
-		{"an unknown approval", []string{"serve"}, map[string]string{"PGUPGRADE_APPROVAL": "three"}, nil, exitUsage, []string{"two, typed or button"}},
-		{"versions", []string{"serve"}, map[string]string{"PGUPGRADE_VERSIONS": "15,new"}, nil, exitUsage, []string{`"new"`}},
-		{"a cron line", []string{"serve"}, map[string]string{"PGUPGRADE_REMIND": "at ten"}, nil, exitUsage, []string{"PGUPGRADE_REMIND", "at ten"}},
-		{"a time zone", []string{"serve"}, map[string]string{"PGUPGRADE_TIMEZONE": "Berlin"}, nil, exitUsage, []string{"Europe/Berlin"}},
-		{"a soak", []string{"serve"}, map[string]string{"PGUPGRADE_SOAK": "a week"}, nil, exitUsage, []string{"PGUPGRADE_SOAK", "168h"}},
-		{"a limit", []string{"serve"}, map[string]string{"PGUPGRADE_DOWNTIME_LIMIT": "-1h"}, nil, exitUsage, []string{"PGUPGRADE_DOWNTIME_LIMIT"}},
-		{"a database URL", []string{"serve"}, map[string]string{"DATABASE_URL": "mysql://u:p-secret@h/db"}, nil, exitUsage, []string{"DATABASE_URL is not a postgres:// URL"}},
-		{"a file on a dyno", []string{"serve"}, map[string]string{"DYNO": "worker.1"}, nil, exitUsage, []string{"a dyno's disk is lost"}},
-		{"a data host with a port", []string{"serve"}, map[string]string{"HEROKU_DATA_HOST": "localhost:1"}, nil, exitUsage, []string{"HEROKU_DATA_HOST"}},
-		{"a bot token that Slack refuses", []string{"serve"}, map[string]string{"SLACK_BOT_TOKEN": "xoxb-wrong"}, nil, exitUsage, []string{"Slack refuses SLACK_BOT_TOKEN"}},
-		{"an app token that Slack refuses", []string{"serve"}, map[string]string{"SLACK_APP_TOKEN": "xapp-wrong"}, nil, exitUsage, []string{"Slack refuses SLACK_APP_TOKEN"}},
-		{"a key that Heroku refuses", []string{"serve"}, map[string]string{"HEROKU_API_KEY": "wrong"}, nil, exitUsage, []string{"HEROKU_API_KEY was refused"}},
-		{"scopes that are missing", []string{"serve"}, nil, []string{"commands", "chat:write", "channels:read"}, exitUsage, []string{"lacks the scopes", "users:read", "reinstall the app"}},
-		{"check of nothing", []string{"check"}, nil, nil, exitUsage, []string{"one app"}},
-		{"check of an unknown app", []string{"check", "nowhere"}, nil, nil, exitUsage, []string{"no app 'nowhere'"}},
-		{"check of a version that is not offered", []string{"check", "orders", "--to", "19"}, nil, nil, exitUsage, []string{"PostgreSQL 19 is not offered"}},
-		{"history of two apps", []string{"history", "a", "b"}, nil, nil, exitUsage, []string{"at most one app"}},
-		{"approve of nothing", []string{"approve"}, nil, nil, exitUsage, []string{"approve takes the name of one app"}},
-		{"status of two apps", []string{"status", "a", "b"}, nil, nil, exitUsage, []string{"at most one app"}},
-	}
-	for _, tt := range tests {
+	for _, tt := range wrong {
 		t.Run(tt.name, func(t *testing.T) {
 			env := around(t, tt.scopes...)
 			for k, v := range tt.change {

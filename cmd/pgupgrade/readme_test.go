@@ -68,3 +68,40 @@ func TestTheReadmeHasEveryCommand(t *testing.T) {
 		t.Errorf("found %d commands in the usage, want 9", n)
 	}
 }
+
+// cannotBeWrong are the settings that any value suits, with what a test shows of
+// them instead.
+var cannotBeWrong = map[string]string{
+	"SLACK_API_URL": "every test of the program points it at the stand-in",
+	"PGUPGRADE_LOG": "anything but debug is info",
+}
+
+// TestEverySettingIsRefusedWhenItIsWrong: each row of the README's table of settings
+// has a row in TestRefusals, or can hold anything.
+func TestEverySettingIsRefusedWhenItIsWrong(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := map[string]bool{}
+	for _, tt := range wrong {
+		for name := range tt.change {
+			tried[name] = true
+		}
+	}
+	_, settings, _ := strings.Cut(string(readme), "## Settings")
+	settings, _, _ = strings.Cut(settings, "\n## ")
+	n := 0
+	for line := range strings.Lines(settings) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(line, "|"), "|")
+		for _, m := range regexp.MustCompile("`([A-Z_]+)`").FindAllStringSubmatch(first, -1) {
+			n++
+			if !tried[m[1]] && cannotBeWrong[m[1]] == "" {
+				t.Errorf("no test gives %s a wrong value", m[1])
+			}
+		}
+	}
+	if n < 15 {
+		t.Errorf("found %d settings", n)
+	}
+}

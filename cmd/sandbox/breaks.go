@@ -27,10 +27,10 @@ func mischiefs() []mischief {
 		{"deploy", "Deploy now", "Somebody deploys orders. In the cutover the bot goes back.", staged("deploy", "orders"), nil, nil},
 		{"one-off", "One-off dyno", "Somebody runs a rake task on orders. The cutover waits until it ends.", staged("one-off", "orders"), staged("end one-offs", "orders"), nil},
 		{"lag-rises", "Lag rises", "The follower falls behind instead of catching up.", onFollower("raise lag"), onVictim("let lag fall"), following},
-		{"fail-upgrade", "Fail the upgrade", "Heroku cannot upgrade the follower.", onFollower("fail upgrade"), nil, following},
-		{"stall-upgrade", "Stall the upgrade", "The follower's upgrade does not end. At its limit the bot goes back.", onFollower("stall upgrade"), onVictim("go on"), following},
+		{"fail-upgrade", "Upgrade fails", "Heroku cannot upgrade the follower.", onFollower("fail upgrade"), nil, following},
+		{"stall-upgrade", "Upgrade stalls", "The follower's upgrade does not end. At its limit the bot goes back.", onFollower("stall upgrade"), onVictim("go on"), following},
 		{"release-fails", "Releases fail", "The release command of orders fails: at the switch the bot calls a person.", staged("fail releases", "orders"), staged("pass releases", "orders"), nil},
-		{"heroku-busy", "Heroku says 429", "Every call is turned away for reaching the rate limit.", (*sandbox).herokuBusy, (*sandbox).herokuCalm, nil},
+		{"heroku-busy", "Heroku: 429", "Every call is turned away for reaching the rate limit.", (*sandbox).herokuBusy, (*sandbox).herokuCalm, nil},
 	}
 }
 
@@ -94,10 +94,11 @@ func staged(what, app string) func(*sandbox) error {
 	return func(s *sandbox) error { return s.heroku.Stage(what, app, "") }
 }
 
-// follower is the newest database that follows another one, "" when there is none.
+// follower is the newest database that follows another one or is being upgraded,
+// "" when there is none.
 func (s *sandbox) follower() (name string) {
 	for _, d := range s.heroku.Overview().Databases {
-		if d.Following != "" {
+		if d.Following != "" || d.State == "upgrading" {
 			name = d.Name
 		}
 	}
@@ -106,7 +107,7 @@ func (s *sandbox) follower() (name string) {
 
 func following(s *sandbox) string {
 	if s.follower() == "" {
-		return "There is no follower yet."
+		return "There is no follower now."
 	}
 	return ""
 }

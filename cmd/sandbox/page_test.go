@@ -167,6 +167,34 @@ func TestThePageTellsTheWholeStory(t *testing.T) {
 	}
 }
 
+// TestThePageBreaksAndMends: the strip shows what is on, what cannot be pressed
+// yet and why, and mends what is pressed again.
+func TestThePageBreaksAndMends(t *testing.T) {
+	t.Parallel()
+	s := begin(t)
+	p := &page{t: t, ctx: browser(t, s.pageURL), dir: *pictures}
+	newPlayer(t, s)
+	p.become("U1")
+	p.do("see that there is no follower to break yet", chromedp.WaitVisible(`[data-break="fail-upgrade"]:disabled`))
+	p.do("type the command that is there already", chromedp.Click("#send"))
+	p.sees("#thread", "May the cutover begin?")
+	for _, id := range []string{"one-off", "slack-away", "heroku-busy"} {
+		p.do("press "+id, chromedp.Click(`[data-break="`+id+`"]`), chromedp.WaitVisible(`[data-break="`+id+`"][aria-pressed="true"]`))
+	}
+	p.sees("#broken", "3 on; press again to mend")
+	p.picture("broken")
+	for _, id := range []string{"one-off", "slack-away", "heroku-busy"} {
+		p.do("mend "+id, chromedp.Click(`[data-break="`+id+`"]`), chromedp.WaitVisible(`[data-break="`+id+`"][aria-pressed="false"]`))
+	}
+	p.sees("#broken", "at any moment")
+	p.do("wait until the bot is connected again", chromedp.WaitVisible("#botdot:not(.off)"))
+	p.do("read what kill does", chromedp.Focus(`[data-break="kill"]`))
+	p.sees("#help", "goes on where it was")
+	p.press("#messages", "now approve as ben")
+	p.press("#messages", "Approve cutover")
+	p.sees("#thread", "is open again on PostgreSQL 17")
+}
+
 // TestThePageKnowsEveryEmoji that the bot uses.
 func TestThePageKnowsEveryEmoji(t *testing.T) {
 	js, err := files.ReadFile("page/mrkdwn.js")

@@ -38,7 +38,7 @@ function put(id, key, make) {
   const box = $(id);
   const bottom = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
   box.replaceChildren(...make());
-  if (bottom && id !== 'heroku') box.scrollTop = box.scrollHeight;
+  if (bottom && (id === 'messages' || id === 'thread')) box.scrollTop = box.scrollHeight;
 }
 
 function people() { return Object.fromEntries(state.people.map((p) => [p.id, p])); }
@@ -67,7 +67,7 @@ function draw() {
   put('heroku', state.heroku, () => state.heroku.map(card));
   put('strip', [state.breaks], () => state.breaks.map(breakButton));
   const on = state.breaks.filter((b) => b.on).length;
-  $('broken').textContent = on ? `${on} on; press again to mend` : 'whenever you like';
+  $('broken').textContent = on ? `${on} on; press again to mend` : 'at any moment';
   drawModal();
 }
 
@@ -76,9 +76,13 @@ function breakButton(b) {
   e.type = 'button'; e.dataset.break = b.id;
   e.disabled = !!b.why;
   e.setAttribute('aria-pressed', String(b.on));
-  e.append(element('b', '', escapeHTML(b.label)), element('span', 'state', b.on ? 'on' : ''), element('span', 'help', escapeHTML(b.why || b.help)));
+  e.append(element('span', 'light'), element('b', '', escapeHTML(b.label)));
+  e.title = b.why || b.help;
+  const say = () => { $('help').textContent = (b.on ? 'On. Press again to mend it. ' : '') + (b.why || b.help); };
+  e.onmouseenter = e.onfocus = say;
   e.onclick = async () => {
     const a = await post('api/break', { id: b.id });
+    $('help').textContent = a.error ? '' : b.help;
     if (a.error) toast(a.error);
   };
   return e;
@@ -100,9 +104,10 @@ function become(id) {
 }
 
 function avatar(p, size) {
-  const colors = ['#4a154b', '#2eb67d', '#1264a3', '#e8912d', '#e01e5a'];
+  const colors = ['#1264a3', '#e8912d', '#2eb67d', '#e01e5a', '#4a154b'];
+  const place = state.people.filter((q) => !q.bot).findIndex((q) => q.id === p?.id);
   const a = element('span', `avatar ${size ?? ''}`, p?.bot ? '🐘' : escapeHTML((p?.name ?? '?')[0]));
-  a.style.background = p?.bot ? '#e3edf7' : colors[(p?.name ?? '').length % colors.length];
+  a.style.background = p?.bot ? '#e3edf7' : colors[Math.max(place, 0) % colors.length];
   return a;
 }
 
