@@ -67,7 +67,7 @@ func (p *program) serve(ctx context.Context) error {
 		return err
 	}
 	people := bot.NewPeople(edge, c.Approvers, c.Approval, time.Now, p.log)
-	service := &ops.Service{Rows: rows, Surveyor: runner, Carrier: carrier, People: people, Now: time.Now, Log: p.log}
+	service := &ops.Service{Rows: rows, Surveyor: runner, Carrier: carrier, People: people, Trials: rows, Trier: runner, Now: time.Now, Log: p.log}
 	b, err := bot.New(bot.Config{
 		Service: service, Rows: rows, Changed: changed(rows), Web: edge, Writer: edge, People: people,
 		Channel: c.Channel, Approvers: c.Approvers, Remind: c.Remind, Timezone: c.Timezone, Log: p.log,
@@ -258,10 +258,14 @@ func (p *program) heroku(c Config) heroku.Config {
 }
 
 func (p *program) runner(c Config, rows upgrade.Rows, h *heroku.Client) *upgrade.Runner {
-	return &upgrade.Runner{
+	r := &upgrade.Runner{
 		Rows: rows, Heroku: h, Health: health.Probe{}, Now: time.Now, Log: p.log,
-		Versions: c.Versions, Soak: c.Soak, DowntimeLimit: c.DowntimeLimit, OwnDatabase: c.ownDatabase(), Sleep: sleep,
+		Versions: c.Versions, Soak: c.Soak, DowntimeLimit: c.DowntimeLimit, OwnDatabase: c.ownDatabase(), Sleep: sleep, Deadlines: c.Deadlines,
 	}
+	if m, ok := rows.(upgrade.Memory); ok { // a check at the terminal has no rows
+		r.Memory = m
+	}
+	return r
 }
 
 func sleep(ctx context.Context, d time.Duration) {

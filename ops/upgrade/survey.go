@@ -108,13 +108,7 @@ func (r *Runner) survey(ctx context.Context, run ops.Run) (ops.Survey, error) {
 		status, by, err := h.Maintenance(ctx, db)
 		return check.Window{Status: status, RequiredBy: by}, err
 	})
-	fact(&wg, &f.Upgrade, func() (ops.Wait, error) {
-		w, err := h.UpgradeStatus(ctx, db)
-		if errors.Is(err, ops.ErrNotFound) || errors.Is(err, ops.ErrRefused) { // nothing was ever scheduled
-			return ops.Wait{}, nil
-		}
-		return w, err
-	})
+	fact(&wg, &f.Upgrade, func() (ops.Wait, error) { return r.upgradeStatus(ctx, db) })
 	if !f.Cutover {
 		fact(&wg, &f.Dynos, func() ([]ops.Dyno, error) { return h.Dynos(ctx, app) })
 		fact(&wg, &f.Builds, func() ([]ops.Build, error) { return h.Builds(ctx, app) })

@@ -159,8 +159,24 @@ func (s *Server) prepareUpgrade(c call, d *database) answer {
 	return ok(map[string]any{"message": "Your upgrade is scheduled for the next maintenance window."})
 }
 
+// dryRun tries the upgrade on a copy that nobody sees; how it went is mailed.
 func (s *Server) dryRun(c call, d *database) answer {
-	return ok(map[string]any{"message": "Started a test upgrade. The result comes by e-mail."})
+	to, _ := c.body["version"].(string)
+	if to == "" {
+		to = "17"
+	}
+	from, _, _ := strings.Cut(d.version, ".")
+	f, _ := strconv.Atoi(from)
+	t, err := strconv.Atoi(to)
+	switch {
+	case d.upgradeTo != "":
+		return no(http.StatusUnprocessableEntity, "unprocessable_entity", "You can't test an upgrade while one is in progress.")
+	case d.leader != nil, strings.HasPrefix(strings.TrimPrefix(d.plan, pgService+":"), "essential"):
+		return no(http.StatusUnprocessableEntity, "unprocessable_entity", "You can't test an upgrade of this database.")
+	case err != nil || minors[to] == "" || t <= f:
+		return no(http.StatusUnprocessableEntity, "unprocessable_entity", "Version %s is not available for this database.", to)
+	}
+	return did(http.StatusOK, map[string]any{"message": "Started a test upgrade. We'll send the result by e-mail."}, "upgrade.dry_run "+d.name+" "+to)
 }
 
 func (s *Server) cancelUpgrade(c call, d *database) answer {
