@@ -41,6 +41,13 @@ func manyFindings() []ops.Finding {
 	return all
 }
 
+func endings() []ops.Ending {
+	return []ops.Ending{
+		{App: "orders", Database: "postgresql-curved-12345", Version: "15", When: "the 3rd quarter of 2026", Over: true, Said: "devcenter.heroku.com/articles/heroku-postgres-version-support, read 2024-10, 25 months ago; Heroku may have changed it"},
+		{App: "billing", Database: "postgresql-flat-77310", Version: "16", When: "2027-03-31", Said: "as set in PGUPGRADE_DEADLINES"},
+	}
+}
+
 func plan() *ops.RunPlan {
 	return &ops.RunPlan{
 		Method: ops.MethodFollower, Mode: ops.ModeMaintenance, From: "15", FromMinor: "15.13", To: "17",

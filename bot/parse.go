@@ -72,7 +72,7 @@ var usage = []struct {
 }{
 	{VerbStart, "start APP [to VERSION] [plan PLAN] [database NAME]", "upgrade the app's database with a follower; asks before anything is paid for or stopped"},
 	{VerbCheck, "check APP [to VERSION] [plan PLAN] [database NAME]", "look at the app and say what would happen; changes nothing"},
-	{VerbDryRun, "dry-run APP [to VERSION] [database NAME] [passed SECONDS | failed REASON]", "have Heroku try the upgrade on a copy, which takes a while and changes nothing; afterwards say what its e-mail says"},
+	{VerbDryRun, "dry-run APP [to VERSION] [database NAME] [passed SECONDS or failed REASON]", "have Heroku try the upgrade on a copy, which takes a while and changes nothing; afterwards say what its e-mail says"},
 	{VerbStatus, "status [APP]", "what is under way"},
 	{VerbCancel, "cancel APP", "stop the upgrade and go back"},
 	{VerbExtend, "extend APP", "give a cutover that comes near its limit 10 min more"},

@@ -63,11 +63,11 @@ func TestGoldenAnswers(t *testing.T) {
 	views := map[string]View{
 		"help": Help(), "check": Findings(survey, ops.Request{To: 17}), "check-blocked": Findings(blocked, ops.Request{}), "check-full": FindingsInFull(survey, ops.Request{To: 17}), "check-many": Findings(many, ops.Request{}),
 		"status-none": Status(nil, nil, now), "status-two": Status([]ops.Run{s, helpStory().Run}, nil, now),
-		"history": History("", []ops.Run{s, returnedStory().Run, story(ops.StepEnd).Run}), "history-none": History("orders", nil),
+		"history": History("", []ops.Run{s, returnedStory().Run, story(ops.StepEnd).Run}), "history-none": History("orders", nil), "endings": Endings(endings()),
 		"cancel": Confirmation(ops.PlanCancel(s)), "cancel-in-cutover": Confirmation(ops.PlanCancel(story(ops.StepUpgrade).Run)),
 	}
 	var read strings.Builder
-	for _, key := range []string{"help", "check", "check-full", "check-blocked", "check-many", "status-none", "status-two", "history", "history-none", "cancel", "cancel-in-cutover"} {
+	for _, key := range []string{"help", "check", "check-full", "check-blocked", "check-many", "status-none", "status-two", "history", "history-none", "endings", "cancel", "cancel-in-cutover"} {
 		checkView(t, key, views[key])
 		read.WriteString("=== " + key + "\n" + readable(views[key]) + "\n")
 	}

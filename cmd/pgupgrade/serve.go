@@ -69,7 +69,7 @@ func (p *program) serve(ctx context.Context) error {
 	people := bot.NewPeople(edge, c.Approvers, c.Approval, time.Now, p.log)
 	service := &ops.Service{Rows: rows, Surveyor: runner, Carrier: carrier, People: people, Trials: rows, Trier: runner, Now: time.Now, Log: p.log}
 	b, err := bot.New(bot.Config{
-		Service: service, Rows: rows, Changed: changed(rows), Web: edge, Writer: edge, People: people,
+		Service: service, Rows: rows, Changed: changed(rows), Endings: runner.Endings, Web: edge, Writer: edge, People: people,
 		Channel: c.Channel, Approvers: c.Approvers, Remind: c.Remind, Timezone: c.Timezone, Log: p.log,
 	})
 	if err == nil {
