@@ -73,7 +73,7 @@ func newWorld(t *testing.T) *world {
 	quiet := slog.New(slog.DiscardHandler)
 	runner := &upgrade.Runner{
 		Rows: s, Heroku: heroku.Open(heroku.Config{Token: ops.NewSecret("key"), APIURL: api.URL, DataURL: api.URL, Now: now, Log: quiet}),
-		Health: health.Probe{}, Now: now, Log: quiet, Versions: []int{15, 16, 17}, Soak: time.Hour,
+		Health: health.Probe{}, Now: now, Log: quiet, Versions: []int{15, 16, 17}, Soak: time.Hour, Memory: s,
 	}
 	w.carrier = engine.NewMemory(w.carrier.Now(), func(ctx context.Context, run string) (turn engine.Turn, err error) {
 		defer func() {
@@ -94,7 +94,7 @@ func newWorld(t *testing.T) *world {
 		done, in, err := runner.Tick(ctx, run)
 		return engine.Turn{Done: done, In: in}, err
 	})
-	w.service = &ops.Service{Rows: s, Surveyor: runner, Carrier: w.carrier, People: team{}, Now: now, Log: quiet}
+	w.service = &ops.Service{Rows: s, Surveyor: runner, Carrier: w.carrier, People: team{}, Trials: s, Trier: runner, Now: now, Log: quiet}
 	return w
 }
 
