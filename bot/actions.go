@@ -30,11 +30,20 @@ func (b *Bot) Pressed(p Pressed) {
 			b.fail(ctx, p.Typed, ops.Refuse(ops.RefusedForged, "I do not know this button any more. Please use the newest message of the upgrade, or `/pgupgrade status`. Nothing was done."))
 			return
 		}
-		if p.Action != actDetails && !strings.HasPrefix(p.Channel, "D") {
+		if p.Action != actDetails && p.Action != actCheck && !strings.HasPrefix(p.Channel, "D") {
 			if err := b.notShared(ctx); err != nil {
 				b.fail(ctx, p.Typed, err)
 				return
 			}
+		}
+		if p.Action == actCheck {
+			app, request, full, err := checkPressed(about)
+			if err != nil {
+				b.fail(ctx, p.Typed, err)
+				return
+			}
+			b.check(ctx, p.Typed, app, request, full, false)
+			return
 		}
 		run, err := b.c.Rows.Run(ctx, about.Run)
 		if errors.Is(err, ops.ErrNotFound) {
@@ -85,6 +94,11 @@ func (b *Bot) press(ctx context.Context, p Pressed, run ops.Run, about target) {
 			return
 		}
 		b.open(ctx, p.Typed, run, SnoozeModal(run))
+	case actDryRun:
+		if b.other(ctx, p, run) {
+			return
+		}
+		b.askDryRun(ctx, p.Typed, run.App.Name, run.Request)
 	case actDetails:
 		story, err := b.story(ctx, run)
 		if err != nil {
@@ -218,6 +232,8 @@ func (b *Bot) submit(ctx context.Context, s Submitted, about target) Outcome {
 		return b.submitTyped(ctx, s, about)
 	case modalSnooze:
 		return b.submitSnooze(ctx, s, about)
+	case modalAccept:
+		return b.submitAccept(ctx, s, about)
 	}
 	return notice("Nothing was done", "I do not know this window.")
 }
@@ -227,7 +243,7 @@ func (b *Bot) submitTyped(ctx context.Context, s Submitted, about target) Outcom
 	if typed == "" {
 		return Outcome{Problems: map[string]string{inputName: "Type the app's name."}}
 	}
-	_, err := b.c.Service.Answer(ctx, s.actor(), ops.Answer{Run: about.Run, Gate: about.Gate, Digest: about.Digest, Yes: true, How: ops.ByTyped, Typed: typed})
+	_, err := b.c.Service.Answer(ctx, s.actor(), ops.Answer{Run: about.Run, Gate: about.Gate, Digest: about.Digest, Yes: true, How: ops.ByTyped, Typed: typed, Accepted: true})
 	var user *ops.UserError
 	switch {
 	case err == nil:
@@ -237,6 +253,23 @@ func (b *Bot) submitTyped(ctx context.Context, s Submitted, about target) Outcom
 	}
 	if user == nil {
 		b.c.Log.ErrorContext(ctx, "could not keep a typed answer", "run", about.Run, "gate", about.Gate, "user", s.User, "err", err)
+	}
+	return notice("Nothing was done", words(err))
+}
+
+// submitAccept is a yes with everything that it acknowledges shown.
+func (b *Bot) submitAccept(ctx context.Context, s Submitted, about target) Outcome {
+	run, err := b.c.Service.Answer(ctx, s.actor(), ops.Answer{Run: about.Run, Gate: about.Gate, Digest: about.Digest, Yes: true, How: ops.ByButton, Accepted: true})
+	if errors.Is(err, ops.ErrMustType) {
+		m := TypedModal(run, about.Gate, about.Digest)
+		return Outcome{Update: &m}
+	}
+	if err == nil {
+		return Outcome{}
+	}
+	var user *ops.UserError
+	if !errors.As(err, &user) {
+		b.c.Log.ErrorContext(ctx, "could not keep an answer", "run", about.Run, "gate", about.Gate, "user", s.User, "err", err)
 	}
 	return notice("Nothing was done", words(err))
 }

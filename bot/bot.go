@@ -81,7 +81,9 @@ type Config struct {
 	Rows    Rows
 	// Changed returns the ids of runs that changed after the change numbered
 	// after, and the number to pass next; 0 is before all.
-	Changed   func(ctx context.Context, after int64) (runs []string, last int64, err error)
+	Changed func(ctx context.Context, after int64) (runs []string, last int64, err error)
+	// Endings lists the databases on versions that Heroku ends; nil tells nobody.
+	Endings   func(ctx context.Context) ([]ops.Ending, error)
 	Web       Web
 	Writer    Writer
 	People    *People

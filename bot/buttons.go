@@ -22,6 +22,8 @@ const (
 	actDetails  = "details"
 	actExtend   = "extend"
 	actRollback = "rollback"
+	actCheck    = "check"   // look at an app; no run is needed
+	actDryRun   = "dry-run" // have Heroku try the upgrade on a copy
 )
 
 // Button is one thing that is legal to press now. It carries ids and a digest,
@@ -64,6 +66,10 @@ func LegalButtons(run ops.Run, decisions []ops.Decision) []Button {
 	}
 	for _, gate := range []ops.Gate{ops.GateCreate, ops.GateCutover, ops.GateLoss} {
 		out = append(out, answers(run, gate, decisions)...)
+	}
+	if _, open := ops.OpenQuestion(run, ops.GateCreate); open && ops.MayTry(run.Findings) {
+		out = append(out, Button{Action: actDryRun, Label: "Dry run", Gate: ops.OrderDryRun, Digest: run.ID,
+			Confirm: "Heroku tries the upgrade on a copy that it makes and destroys itself. The database is not changed. The result comes by e-mail to the owner of the database."})
 	}
 	if run.Help != "" {
 		out = append(out, Button{Action: actRetry, Label: "Look again", Gate: ops.OrderRetry, Digest: run.ID, Style: slackgo.StylePrimary})

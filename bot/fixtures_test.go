@@ -28,6 +28,26 @@ func findings() []ops.Finding {
 	}
 }
 
+// manyFindings is one of each verdict, and as many passes as there are checks.
+func manyFindings() []ops.Finding {
+	all := append(findings(), ops.Finding{Check: "S2", Title: "Columns of a type that refers to the catalogue", Verdict: ops.Block, Evidence: "2: public.jobs.handler, public.rules.parser", Fix: "Change their type, for example to `text`."},
+		ops.Finding{Check: "D1", Title: "Unlogged tables", Verdict: ops.Acknowledge, Evidence: "1: public.cache (12 MB)", Fix: "`ALTER TABLE … SET LOGGED` before the follower is created."})
+	for i := range 12 {
+		all = append(all, ops.Finding{Check: fmt.Sprintf("W%d", i), Title: "A warning", Verdict: ops.Warn, Evidence: "3: a, b, c", Fix: "Do this."})
+	}
+	for i := range 60 {
+		all = append(all, ops.Finding{Check: fmt.Sprintf("P%d", i), Title: "A check that passes", Verdict: ops.Pass, Evidence: "none"})
+	}
+	return all
+}
+
+func endings() []ops.Ending {
+	return []ops.Ending{
+		{App: "orders", Database: "postgresql-curved-12345", Version: "15", When: "the 3rd quarter of 2026", Over: true, Said: "devcenter.heroku.com/articles/heroku-postgres-version-support, read 2024-10, 25 months ago; Heroku may have changed it"},
+		{App: "billing", Database: "postgresql-flat-77310", Version: "16", When: "2027-03-31", Said: "as set in PGUPGRADE_DEADLINES"},
+	}
+}
+
 func plan() *ops.RunPlan {
 	return &ops.RunPlan{
 		Method: ops.MethodFollower, Mode: ops.ModeMaintenance, From: "15", FromMinor: "15.13", To: "17",
@@ -38,6 +58,11 @@ func plan() *ops.RunPlan {
 		Forecast: ops.Forecast{
 			Provision: 6*time.Minute + 20*time.Second, CatchUp: 2*time.Minute + 40*time.Second, Upgrade: 10 * time.Minute, Outage: 12 * time.Minute, Limit: 30 * time.Minute,
 			Why: "Heroku's documentation says about 10 minutes for the upgrade itself; no dry run was made",
+			Steps: []ops.StepForecast{
+				{Step: ops.StepFollowerCreate, Takes: 6*time.Minute + 20*time.Second}, {Step: ops.StepCatchUp, Takes: 2*time.Minute + 40*time.Second}, {Step: ops.StepFence, Takes: 35 * time.Second},
+				{Step: ops.StepCatchUpExact, Takes: 10 * time.Second}, {Step: ops.StepUpgrade, Takes: 10 * time.Minute}, {Step: ops.StepVerifyNew, Takes: 5 * time.Second},
+				{Step: ops.StepPromote, Takes: 40 * time.Second}, {Step: ops.StepUnfence, Takes: 30 * time.Second},
+			},
 		},
 	}
 }

@@ -113,13 +113,9 @@ func (b *Bot) command(ctx context.Context, t Typed, c Command) {
 		b.say(ctx, t, Said(fmt.Sprintf(":rocket: The upgrade of %s has begun, as %s in <#%s>. I look at everything first and ask before anything is stopped. %s%s",
 			code(started.Run.App.Name), code(started.Run.ID), b.c.Channel, when, prose(started.Told))))
 	case VerbCheck:
-		b.say(ctx, t, Said(":mag: Looking at "+code(c.App)+"; this takes some seconds. Nothing is changed."))
-		survey, err := s.Check(ctx, t.actor(), c.App, c.Request())
-		if err != nil {
-			b.fail(ctx, t, err)
-			return
-		}
-		b.answer(ctx, t, Findings(survey), true)
+		b.check(ctx, t, c.App, c.Request(), false, true)
+	case VerbDryRun:
+		b.dryRun(ctx, t, c)
 	case VerbStatus:
 		runs, err := s.Status(ctx, c.App)
 		if err != nil {
@@ -197,6 +193,22 @@ func (b *Bot) set(ctx context.Context, t Typed, c Command) {
 	b.say(ctx, t, Settings(app.Name, kept, c.Key))
 }
 
+// check looks at an app and answers with what was found, in full or not.
+// What was typed is answered in place of the first word of an answer; what was
+// pressed is answered beside the message that has the button.
+func (b *Bot) check(ctx context.Context, t Typed, app string, request ops.Request, full, typed bool) {
+	b.say(ctx, t, Said(":mag: Looking at "+code(app)+"; this takes some seconds. Nothing is changed."))
+	survey, err := b.c.Service.Check(ctx, t.actor(), app, request)
+	switch {
+	case err != nil:
+		b.fail(ctx, t, err)
+	case full:
+		b.answer(ctx, t, FindingsInFull(survey, request), typed)
+	default:
+		b.answer(ctx, t, Findings(survey, request), typed)
+	}
+}
+
 // destroyTyped opens the modal in which the app's name is typed again.
 func (b *Bot) destroyTyped(ctx context.Context, t Typed, app string) {
 	run, err := b.c.Rows.ActiveRun(ctx, app)
@@ -228,17 +240,18 @@ func (b *Bot) rollbackTyped(ctx context.Context, t Typed, app string) {
 	b.ask(ctx, t, run, ops.Answer{Run: run.ID, Gate: ops.GateRollback, Digest: ops.RollbackDigest(run), Yes: true, How: ops.ByCommand})
 }
 
-// ask gives an answer for somebody; where the app's name must be typed it opens
-// the modal for that.
+// ask gives an answer for somebody; where the app's name must be typed, or
+// something be acknowledged, it opens the modal for that.
 func (b *Bot) ask(ctx context.Context, t Typed, run ops.Run, a ops.Answer) {
-	_, err := b.c.Service.Answer(ctx, t.actor(), a)
-	if !errors.Is(err, ops.ErrMustType) {
-		if err != nil {
-			b.fail(ctx, t, err)
-		}
-		return
+	now, err := b.c.Service.Answer(ctx, t.actor(), a)
+	switch {
+	case errors.Is(err, ops.ErrMustType):
+		b.open(ctx, t, run, TypedModal(now, a.Gate, a.Digest))
+	case errors.Is(err, ops.ErrMustAccept):
+		b.open(ctx, t, run, AcceptModal(now, a.Gate, a.Digest))
+	case err != nil:
+		b.fail(ctx, t, err)
 	}
-	b.open(ctx, t, run, TypedModal(run, a.Gate, a.Digest))
 }
 
 // links leads to the messages of runs, as far as they are known.

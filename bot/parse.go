@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/pgupgrade/pgupgrade/ops"
@@ -27,6 +28,7 @@ const (
 	VerbExtend   Verb = "extend"
 	VerbRollback Verb = "rollback"
 	VerbSet      Verb = "set"
+	VerbDryRun   Verb = "dry-run"
 	VerbHelp     Verb = "help"
 )
 
@@ -38,10 +40,19 @@ type Command struct {
 	Plan   string
 	DB     string
 	Days   int    // of a snooze
-	Reason string // of a snooze
+	Reason string // of a snooze, or why a dry run failed
 	At     string // when the cutover may begin, as typed
 	Key    string // of a setting; "" to show them
 	Value  string // of a setting; "" to show them
+	Trial  Trial  // of a dry run
+}
+
+// Trial is what somebody says about a dry run: nothing (have it made), or what
+// Heroku's e-mail says.
+type Trial struct {
+	Told   bool
+	Passed bool
+	Took   time.Duration // 0: not said
 }
 
 // Request is the part of a start or check that the service wants.
@@ -68,6 +79,7 @@ var usage = []struct {
 }{
 	{VerbStart, "start APP [to VERSION] [plan PLAN] [database NAME] [at TIME]", "upgrade the app's database with a follower; asks before anything is paid for or stopped. `at sunday 03:00` begins the cutover then"},
 	{VerbCheck, "check APP [to VERSION] [plan PLAN] [database NAME]", "look at the app and say what would happen; changes nothing"},
+	{VerbDryRun, "dry-run APP [to VERSION] [database NAME] [passed SECONDS or failed REASON]", "have Heroku try the upgrade on a copy, which takes a while and changes nothing; afterwards say what its e-mail says"},
 	{VerbStatus, "status [APP]", "what is under way"},
 	{VerbCancel, "cancel APP", "stop the upgrade and go back"},
 	{VerbExtend, "extend APP", "give a cutover that comes near its limit 10 min more"},
@@ -129,6 +141,9 @@ func Parse(text string) (Command, error) {
 		return c, err
 	case VerbSet:
 		err := c.takeSetting(rest, text)
+		return c, err
+	case VerbDryRun:
+		err := c.takeTrial(rest)
 		return c, err
 	case VerbStart, VerbCheck:
 		if err := c.takeApp(rest, true); err != nil {
@@ -221,6 +236,41 @@ func (c *Command) takeOptions(words []string) error {
 		default:
 			c.DB = value
 		}
+	}
+	return nil
+}
+
+// takeTrial reads a dry run's options, and at their end what became of it.
+func (c *Command) takeTrial(words []string) error {
+	if err := c.takeApp(words, true); err != nil {
+		return err
+	}
+	rest := words[1:]
+	end := slices.IndexFunc(rest, func(w string) bool { return strings.EqualFold(w, "passed") || strings.EqualFold(w, "failed") })
+	if end < 0 {
+		return c.takeOptions(rest)
+	}
+	c.Trial = Trial{Told: true, Passed: strings.EqualFold(rest[end], "passed")}
+	told := rest[end+1:]
+	if err := c.takeOptions(rest[:end]); err != nil {
+		return err
+	}
+	if !c.Trial.Passed {
+		if c.Reason = strings.Join(told, " "); c.Reason == "" {
+			return wrong(ops.RefusedMissing, c.Verb, "What does the e-mail say that went wrong?")
+		}
+		return nil
+	}
+	if len(told) > 0 && len(told) <= 2 {
+		n, err := strconv.ParseFloat(strings.TrimSuffix(told[0], "s"), 64)
+		if err != nil || n <= 0 || n > 7*24*3600 || len(told) == 2 && !strings.HasPrefix(told[1], "s") {
+			return wrong(ops.RefusedValue, c.Verb, "%s is not a number of seconds.", quote(strings.Join(told, " ")))
+		}
+		c.Trial.Took = time.Duration(n * float64(time.Second)).Round(time.Second)
+		return nil
+	}
+	if len(told) > 2 {
+		return wrong(ops.RefusedArgument, c.Verb, "I do not understand %s.", quote(strings.Join(told, " ")))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -87,6 +88,13 @@ func TestParseRefuses(t *testing.T) {
 		{"start orders " + strings.Repeat("x", 10_000), []string{"10,013 characters", "1,000"}},
 		{"start orders plan $(rm)", []string{"not the name of a plan"}},
 		{"approve orders", []string{"button"}},
+		{"dry-run", []string{"Which app?"}},
+		{"dryrun orders", []string{"*dry-run*"}},
+		{"dry-run orders passed soon", []string{"not a number of seconds"}},
+		{"dry-run orders passed -3", []string{"not a number of seconds"}},
+		{"dry-run orders passed 3 m 4", []string{"I do not understand"}},
+		{"dry-run orders failed", []string{"What does the e-mail say"}},
+		{"dry-run orders to x passed 3", []string{"not a major version"}},
 		{"snooze orders", []string{"how many days"}},
 		{"snooze orders 99 because", []string{"1 to 30"}},
 		{"snooze orders 3", []string{"Why?"}},
@@ -107,6 +115,37 @@ func TestParseRefuses(t *testing.T) {
 				t.Errorf("Parse(%q) says %q, without %q", tt.text, user.Text, s)
 			}
 		}
+	}
+}
+
+// TestParseDryRun: asked for, or told.
+func TestParseDryRun(t *testing.T) {
+	for text, want := range map[string]Command{
+		"dry-run orders":                            {Verb: VerbDryRun, App: "orders"},
+		"dry-run orders to 17 database X":           {Verb: VerbDryRun, App: "orders", To: 17, DB: "X"},
+		"dry-run orders passed":                     {Verb: VerbDryRun, App: "orders", Trial: Trial{Told: true, Passed: true}},
+		"dry-run orders to 17 passed 241.7":         {Verb: VerbDryRun, App: "orders", To: 17, Trial: Trial{Told: true, Passed: true, Took: 242 * time.Second}},
+		"dry-run orders passed 240 seconds":         {Verb: VerbDryRun, App: "orders", Trial: Trial{Told: true, Passed: true, Took: 4 * time.Minute}},
+		"dry-run orders failed a column of regproc": {Verb: VerbDryRun, App: "orders", Reason: "a column of regproc", Trial: Trial{Told: true}},
+	} {
+		if got, err := Parse(text); err != nil || got != want {
+			t.Errorf("Parse(%q) = %+v, %v", text, got, err)
+		}
+	}
+}
+
+// TestCheckButton: what a button's value says is read as it was meant, and
+// nothing else is.
+func TestCheckButton(t *testing.T) {
+	for _, r := range []ops.Request{{}, {To: 17}, {To: 16, Plan: "standard-2", Database: "postgresql-curved-12345"}} {
+		about, ok := parseTarget(checkButton("orders", r, "Details", checkFull).Value)
+		app, got, full, err := checkPressed(about)
+		if !ok || app != "orders" || got != r || !full || err != nil {
+			t.Errorf("%+v came back as %q %+v %v %v", r, app, got, full, err)
+		}
+	}
+	if _, _, _, err := checkPressed(target{Run: "orders", Digest: "read-only"}); err == nil {
+		t.Error("a value that nobody wrote is taken")
 	}
 }
 

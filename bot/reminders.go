@@ -106,6 +106,7 @@ func (b *Bot) remindLoop(ctx context.Context) {
 	c.Schedule(b.schedule, remind)
 	c.Schedule(cron.Every(30*time.Second), remind)
 	b.remind(ctx) // what was missed while nobody ran
+	c.Schedule(cron.Every(time.Minute), cron.FuncJob(func() { b.tellDeadlines(ctx) }))
 	c.Start()
 	<-ctx.Done()
 	<-c.Stop().Done()

@@ -96,7 +96,7 @@ func Details(s Story) View {
 	if run.Plan != nil && run.Plan.Forecast.Why != "" {
 		plan = append(plan, "*Forecast:* "+prose(run.Plan.Forecast.Why)+".")
 	}
-	found := append([]string{"*Findings*"}, findingLines(run.Findings)...)
+	found := append([]string{"*Findings*"}, findingsInFull(run.Findings)...)
 	v := View{Blocks: sections(lines)}
 	v.Blocks = append(v.Blocks, slackgo.NewDividerBlock())
 	v.Blocks = append(v.Blocks, sections(plan)...)

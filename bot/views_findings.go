@@ -9,36 +9,64 @@ import (
 	"github.com/pgupgrade/pgupgrade/ops"
 )
 
-// groups of findings, worst first.
-var groups = []struct {
+// group is the findings of one verdict.
+type group struct {
 	verdict ops.Verdict
 	mark    string
 	one     string
 	many    string
-}{
+}
+
+// groups of findings, worst first.
+var groups = []group{
 	{ops.Block, ":no_entry:", "1 thing blocks the upgrade", "%d things block the upgrade"},
 	{ops.Acknowledge, ":raised_hand:", "1 thing an approver must accept", "%d things an approver must accept"},
 	{ops.Warn, ":warning:", "1 warning", "%d warnings"},
 	{ops.Inform, ":information_source:", "Good to know", "Good to know"},
 }
 
-// findingLines are the findings by verdict, each with its evidence and what to
-// do about it; what passed is one line at the end.
+// findingLines are the findings by verdict as far as people must read them: what
+// blocks and what must be accepted with everything about it, warnings as a list,
+// the rest as a number. findingsInFull has it all.
 func findingLines(findings []ops.Finding) []string {
+	var out []string
+	for _, g := range groups {
+		some := ops.With(findings, g.verdict)
+		if len(some) == 0 || g.verdict == ops.Inform {
+			continue
+		}
+		out = append(out, g.title(len(some)))
+		for _, f := range some {
+			if g.verdict == ops.Warn {
+				out = append(out, warningLine(f))
+			} else {
+				out = append(out, findingLine(f))
+			}
+		}
+	}
+	var rest []string
+	if n := len(ops.With(findings, ops.Pass)); n > 0 {
+		rest = append(rest, fmt.Sprintf(":white_check_mark: *%d %s passed*", n, plural(n, "check")))
+	}
+	if n := len(ops.With(findings, ops.Inform)); n > 0 {
+		rest = append(rest, fmt.Sprintf(":information_source: *%d good to know*", n))
+	}
+	if len(rest) > 0 {
+		out = append(out, strings.Join(rest, " · ")+": see *Details*.")
+	}
+	return out
+}
+
+// findingsInFull are all findings by verdict, each with its evidence and what to
+// do about it; what passed is a line each.
+func findingsInFull(findings []ops.Finding) []string {
 	var out []string
 	for _, g := range groups {
 		some := ops.With(findings, g.verdict)
 		if len(some) == 0 {
 			continue
 		}
-		title := g.one
-		if len(some) > 1 {
-			title = g.many
-			if strings.Contains(title, "%d") {
-				title = fmt.Sprintf(title, len(some))
-			}
-		}
-		out = append(out, g.mark+" *"+title+"*")
+		out = append(out, g.title(len(some)))
 		for _, f := range some {
 			out = append(out, findingLine(f))
 		}
@@ -46,11 +74,39 @@ func findingLines(findings []ops.Finding) []string {
 	if passed := ops.With(findings, ops.Pass); len(passed) > 0 {
 		var titles []string
 		for _, f := range passed {
-			titles = append(titles, escape(cut(f.Title, 150)))
+			titles = append(titles, escape(cut(f.Title, 150))+" ("+escape(f.Check)+")")
 		}
 		out = append(out, fmt.Sprintf(":white_check_mark: *%d %s passed:* %s.", len(passed), plural(len(passed), "check"), strings.Join(titles, "; ")))
 	}
 	return out
+}
+
+func (g group) title(n int) string {
+	title := g.one
+	if n > 1 {
+		title = g.many
+		if strings.Contains(title, "%d") {
+			title = fmt.Sprintf(title, n)
+		}
+	}
+	return g.mark + " *" + title + "*"
+}
+
+// warningLine is a finding that decides nothing: what it is and what was seen.
+func warningLine(f ops.Finding) string {
+	s := "• *" + escape(cut(f.Title, 100)) + "* (" + escape(f.Check) + ")"
+	if f.Unknown {
+		s += " · could not look"
+	}
+	if f.Evidence != "" {
+		s += ": " + prose(cut(plainLine(withoutUnknown(f.Evidence)), 240))
+	}
+	return s
+}
+
+// plainLine makes one line of a text, without code spans, which a cut would break.
+func plainLine(s string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(s, "`", "")), " ")
 }
 
 func findingLine(f ops.Finding) string {
@@ -134,7 +190,13 @@ func orElse(s, otherwise string) string {
 }
 
 // Findings is the answer to a check: what was found, and what a start would do.
-func Findings(s ops.Survey) View {
+// Its button shows everything that was found; request is what was checked.
+func Findings(s ops.Survey, request ops.Request) View { return checked(s, request, false) }
+
+// FindingsInFull is Findings with every finding, what it saw and what to do.
+func FindingsInFull(s ops.Survey, request ops.Request) View { return checked(s, request, true) }
+
+func checked(s ops.Survey, request ops.Request, full bool) View {
 	title := "Check of " + s.App.Name
 	if s.Plan != nil {
 		title += ": PostgreSQL " + s.Plan.From + " → " + s.Plan.To
@@ -144,15 +206,22 @@ func Findings(s ops.Survey) View {
 		next = "Put it right, then `/pgupgrade check " + s.App.Name + "` again. Nothing was changed by this check."
 	}
 	v := View{Blocks: []slackgo.Block{header(title), section(lead)}}
-	v.Blocks = append(v.Blocks, sections(findingLines(s.Findings))...)
+	found := findingLines(s.Findings)
+	if full {
+		found = findingsInFull(s.Findings)
+	}
+	v.Blocks = append(v.Blocks, sections(found)...)
 	lines := []string{}
-	if s.Plan != nil {
+	if s.Plan != nil && !full {
 		v.Blocks = append(v.Blocks, slackgo.NewDividerBlock())
 		lines = planLines(s.Plan)
 		v.Blocks = append(v.Blocks, sections(lines)...)
 	}
 	v.Blocks = append(v.Blocks, section("*Next:* "+next))
-	v.Text = escape(title) + ". " + unmark(lead) + "\n" + unmark(strings.Join(append(findingLines(s.Findings), lines...), "\n")) + "\nNext: " + next
+	if !full {
+		v.Blocks = append(v.Blocks, checkRow(s.App.Name, request, "Details", true), small("*Details* looks again and shows every check."))
+	}
+	v.Text = escape(title) + ". " + unmark(lead) + "\n" + unmark(strings.Join(append(found, lines...), "\n")) + "\nNext: " + next
 	return fit(v)
 }
 

@@ -14,6 +14,7 @@ import (
 const (
 	modalTyped  = "typed"
 	modalSnooze = "snooze"
+	modalAccept = "accept"
 
 	inputName   = "name"
 	inputDays   = "days"
@@ -41,6 +42,20 @@ func TypedModal(run ops.Run, gate ops.Gate, digest string) slackgo.ModalViewRequ
 		slackgo.NewPlainTextInputBlockElement(plainText(run.App.Name, 150), inputName).WithMaxLength(60))
 	blocks := append([]slackgo.Block{section(lead)}, sections(lines)...)
 	return modal(title, submit, modalTyped, target{run.ID, gate, digest}, append(blocks, input))
+}
+
+// AcceptModal lists everything that a yes at a gate acknowledges, for one press
+// that acknowledges it all.
+func AcceptModal(run ops.Run, gate ops.Gate, digest string) slackgo.ModalViewRequest {
+	need := ops.ToAccept(run, gate)
+	lead := fmt.Sprintf("*%d %s by whoever approves.* Data or an outage is at stake in each. If one of them changes, this approval lapses and I ask anew.",
+		len(need), map[bool]string{true: "thing is accepted", false: "things are accepted"}[len(need) == 1])
+	var lines []string
+	for _, f := range need {
+		lines = append(lines, findingLine(f))
+	}
+	title := map[ops.Gate]string{ops.GateCreate: "Approve the follower", ops.GateCutover: "Approve the cutover"}[gate]
+	return modal(title, "Accept and approve", modalAccept, target{run.ID, gate, digest}, append([]slackgo.Block{section(lead)}, sections(lines)...))
 }
 
 // rollbackWords is what a rollback does and what it may lose.
@@ -143,7 +158,14 @@ func Notice(title, text string) slackgo.ModalViewRequest {
 	return v
 }
 
+// maxModal is below the hundred blocks that a modal may have, so that what is in
+// them stays below Slack's 250 kB (docs.slack.dev/reference/views).
+const maxModal = 60
+
 func modal(title, submit, callback string, about target, blocks []slackgo.Block) slackgo.ModalViewRequest {
+	if len(blocks) > maxModal { // never the input, which stands last
+		blocks = append(append(blocks[:maxModal-2:maxModal-2], small("… The rest is behind *Details*.")), blocks[len(blocks)-1])
+	}
 	v := slackgo.ModalViewRequest{
 		Type: slackgo.VTModal, Title: plainText(title, 24), Close: plainText("Close", 24),
 		Blocks: slackgo.Blocks{BlockSet: blocks}, CallbackID: callback, PrivateMetadata: about.String(),

@@ -33,6 +33,9 @@ func (s Story) report(e ops.Event) View {
 	if parts := durations(run); len(parts) > 0 {
 		lines = append(lines, "*Durations:* "+strings.Join(parts, " · "))
 	}
+	if parts := against(run); len(parts) > 0 {
+		lines = append(lines, "*Against the forecast:* "+strings.Join(parts, " · "))
+	}
 	if who := s.decisions(); len(who) > 0 {
 		lines = append(lines, "*Decisions:* "+strings.Join(who, "; "))
 	}
@@ -94,6 +97,20 @@ func durations(run ops.Run) []string {
 		}
 		if d := durationOf(sum); any && d != "" {
 			out = append(out, x.name+" "+d)
+		}
+	}
+	return out
+}
+
+// against compares what each step took with what it was expected to take.
+func against(run ops.Run) []string {
+	if run.Plan == nil {
+		return nil
+	}
+	var out []string
+	for _, s := range run.Plan.Forecast.Steps {
+		if d, ended := took(run, s.Step); ended && s.Takes > 0 && !wayBackFrom(run, lastRecord(run, s.Step)) {
+			out = append(out, fmt.Sprintf("%s %s of %s", stepWords[s.Step], ops.FormatDuration(d), ops.FormatDuration(s.Takes)))
 		}
 	}
 	return out

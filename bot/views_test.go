@@ -58,15 +58,17 @@ func TestGoldenAnswers(t *testing.T) {
 	survey := ops.Survey{App: s.App, Database: s.Database, Plan: plan(), Findings: findings()}
 	blocked := survey
 	blocked.Findings = blockedStory().Run.Findings
+	many := survey // as a database with a long history has it
+	many.Findings = manyFindings()
 	views := map[string]View{
-		"help": Help(), "check": Findings(survey), "check-blocked": Findings(blocked),
+		"help": Help(), "check": Findings(survey, ops.Request{To: 17}), "check-blocked": Findings(blocked, ops.Request{}), "check-full": FindingsInFull(survey, ops.Request{To: 17}), "check-many": Findings(many, ops.Request{}),
 		"status-none": Status(nil, nil, nil, now), "status-two": Status([]ops.Run{s, helpStory().Run}, nil, nil, now),
 		"status-set": Status([]ops.Run{timedStory().Run}, nil, kept(), now), "settings": Settings("orders", kept(), "window"), "settings-none": Settings("orders", nil, ""),
 		"history": History("", trail(story(ops.StepGateCutover), returnedStory(), story(ops.StepEnd))), "history-app": History("orders", refusedTrail()), "history-none": History("orders", ops.Trail{}),
-		"cancel": Confirmation(ops.PlanCancel(s)), "cancel-in-cutover": Confirmation(ops.PlanCancel(story(ops.StepUpgrade).Run)),
+		"endings": Endings(endings()), "cancel": Confirmation(ops.PlanCancel(s)), "cancel-in-cutover": Confirmation(ops.PlanCancel(story(ops.StepUpgrade).Run)),
 	}
 	var read strings.Builder
-	for _, key := range []string{"help", "check", "check-blocked", "status-none", "status-two", "status-set", "settings", "settings-none", "history", "history-app", "history-none", "cancel", "cancel-in-cutover"} {
+	for _, key := range []string{"help", "check", "check-full", "check-blocked", "check-many", "status-none", "status-two", "status-set", "settings", "settings-none", "history", "history-app", "history-none", "endings", "cancel", "cancel-in-cutover"} {
 		checkView(t, key, views[key])
 		read.WriteString("=== " + key + "\n" + readable(views[key]) + "\n")
 	}
@@ -83,10 +85,11 @@ func TestGoldenModals(t *testing.T) {
 		"rollback":        TypedModal(story(ops.StepSoak).Run, ops.GateRollback, "rollback:x"),
 		"rollback-fenced": TypedModal(helpStory().Run, ops.GateRollback, "rollback:x"),
 		"destroy-new":     TypedModal(rollbackStory(ops.StepGateDestroy).Run, ops.GateDestroy, "destroy:x"),
+		"accept":          AcceptModal(story(ops.StepGateCutover).Run, ops.GateCutover, "d-cutover"),
 		"snooze":          SnoozeModal(story(ops.StepGateDestroy).Run),
 		"notice":          Notice("Nothing was done", "This question is no longer open."),
 	}
-	for _, key := range []string{"approve", "destroy", "early", "rollback", "rollback-fenced", "destroy-new", "snooze", "notice"} {
+	for _, key := range []string{"approve", "destroy", "early", "rollback", "rollback-fenced", "destroy-new", "accept", "snooze", "notice"} {
 		m := modals[key]
 		checkModal(t, key, m)
 		fmt.Fprintf(&read, "=== %s: %s\n%s", key, m.Title.Text, readable(View{Blocks: m.Blocks.BlockSet}))
@@ -118,11 +121,17 @@ func TestViewsFit(t *testing.T) {
 			checkView(t, "status", Status([]ops.Run{s.Run, s.Run, s.Run}, nil, map[string]string{"health": long, "window": long}, now))
 			checkView(t, "history", History("orders", trail(s, s, s)))
 			checkView(t, "settings", Settings(long, map[string]string{"health": long, "window": long}, ""))
-			checkView(t, "check", Findings(ops.Survey{App: r.App, Plan: plan(), Findings: r.Findings}))
+			checkView(t, "check", Findings(ops.Survey{App: r.App, Plan: plan(), Findings: r.Findings}, ops.Request{}))
+			checkView(t, "check in full", FindingsInFull(ops.Survey{App: r.App, Plan: plan(), Findings: r.Findings}, ops.Request{}))
 			for _, e := range s.Events {
 				checkView(t, string(e.Kind), s.Reply(e))
 			}
 			checkModal(t, "typed", TypedModal(s.Run, ops.GateCutover, "x"))
+			for i := range r.Findings {
+				r.Findings[i].Verdict = ops.Acknowledge
+			}
+			checkModal(t, "accept", AcceptModal(s.Run, ops.GateCutover, "x"))
+			checkModal(t, "typed, much to accept", TypedModal(s.Run, ops.GateCutover, "x"))
 			checkModal(t, "destroy", TypedModal(s.Run, ops.GateDestroy, "x"))
 		}
 	}

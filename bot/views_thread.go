@@ -146,7 +146,7 @@ func (s Story) asked(e ops.Event) View {
 	if e.Gate == ops.GateDestroy {
 		return s.loud(e, lead, s.legal(actDestroy, actSnooze), more...)
 	}
-	return s.loud(e, lead, s.legal(actApprove, actDecline, actDetails), more...)
+	return s.loud(e, lead, s.legal(actApprove, actDecline, actDryRun, actDetails), more...)
 }
 
 // firstSentence ends at the first question mark or full stop.
@@ -220,9 +220,9 @@ func cutoverWords(run ops.Run) []string {
 	}
 	lines := []string{
 		"*What happens:* maintenance mode on for " + strings.Join(apps, ", ") + "; every dyno stops, web and workers; the follower catches up to the last commit; Heroku upgrades it to PostgreSQL " + escape(p.To) + "; `DATABASE` moves to it; the dynos come back as they were.",
-		fmt.Sprintf("*Users are locked out* for about %s. Past %s I go back by myself.", ops.FormatDuration(p.Forecast.Outage), ops.FormatDuration(p.Forecast.Limit)),
+		fmt.Sprintf("*Users are locked out* for about %s%s. Past %s I go back by myself.", ops.FormatDuration(p.Forecast.Outage), forecastWords(p.Forecast), ops.FormatDuration(p.Forecast.Limit)),
 		"*Who stops writing:* everything that runs on Heroku as a dyno of " + strings.Join(apps, ", ") + ". A program elsewhere that holds a copy of the URL is not stopped: what it writes to " + code(p.Old.Name) + " after the switch is missing from the new database. I cannot prevent that (unknown: cannot reach the database by SQL), so change such copies by hand.",
-		"*Not confirmed:* Heroku has not confirmed this version for this database; no dry run was made. If the upgrade fails, it fails on the follower, and the app goes back to " + code(p.Old.Name) + ".",
+		confirmedWords(run) + " If the upgrade fails, it fails on the follower, and the app goes back to " + code(p.Old.Name) + ".",
 		"*Way back:* until `DATABASE` moves, everything returns as it was, with nothing lost. After that, a rollback goes back and may lose what was written since.",
 	}
 	if !p.NeedsBackup && p.BackupWhy != "" {
@@ -240,6 +240,35 @@ func cutoverWords(run ops.Run) []string {
 		return append(lines, "*Next:* a yes begins the cutover at "+date(run.Asked.Opens, dayAndTime)+", if everything is still as it is here, no one-off dyno runs and no deploy is under way; it holds until "+ops.FormatDuration(ops.CutoverHolds)+" after that. No destroys the follower and ends the upgrade.")
 	}
 	return append(lines, "*Next:* a yes holds for "+ops.FormatDuration(ops.CutoverHolds)+"; the cutover begins as soon as no one-off dyno runs and no deploy is under way. No destroys the follower and ends the upgrade.")
+}
+
+// confirmedWords says whether Heroku has tried this upgrade on a copy.
+func confirmedWords(run ops.Run) string {
+	for _, f := range run.Findings {
+		if f.Title == ops.ConfirmedTitle {
+			return "*Tried by Heroku:* " + prose(f.Evidence) + "."
+		}
+	}
+	return "*Not confirmed:* Heroku has not confirmed this version for this database; no dry run was made."
+}
+
+// forecastWords are the parts of the outage, and from what they are known.
+func forecastWords(f ops.Forecast) string {
+	var parts []string
+	for _, s := range f.Steps {
+		if s.Step.Cutover() && s.Takes > 0 {
+			parts = append(parts, stepWords[s.Step]+" "+ops.FormatDuration(s.Takes))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ": " + prose(f.Why) + ")"
+}
+
+var stepWords = map[ops.Step]string{
+	ops.StepFollowerCreate: "follower", ops.StepCatchUp: "catching up", ops.StepFence: "stopping writers", ops.StepCatchUpExact: "last commits", ops.StepUpgrade: "upgrade",
+	ops.StepVerifyNew: "looking at it", ops.StepPromote: "promote", ops.StepUnfence: "opening",
 }
 
 // decided says what somebody decided, and what follows from it.

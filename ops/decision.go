@@ -41,6 +41,7 @@ const (
 	OrderExtend Gate = "extend" // ten more minutes of outage
 	OrderReturn Gate = "return" // go back now
 	OrderSnooze Gate = "snooze" // no reminder until Decision.Expires
+	OrderDryRun Gate = "dryrun" // have Heroku try the upgrade on a copy
 )
 
 // How a decision was given.

@@ -71,6 +71,8 @@ type Service struct {
 	Surveyor Surveyor
 	Carrier  Carrier
 	People   People
+	Trials   Trials // nil where no dry run can be asked for, as Trier
+	Trier    Trier
 	Now      func() time.Time
 	Zone     *time.Location // of times that people type; nil: UTC
 	Log      *slog.Logger

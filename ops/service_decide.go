@@ -16,12 +16,27 @@ type Answer struct {
 	Yes    bool
 	How    string
 	Typed  string // what was typed where the app's name is asked for
-	Note   string
+	// Accepted: everything that must be acknowledged was shown with the answer.
+	Accepted bool
+	Note     string
 }
 
 // ErrMustType: the answer is allowed, once the app's name was typed. The caller
 // opens the modal and asks again with Answer.Typed.
 var ErrMustType = errors.New("the app's name must be typed")
+
+// ErrMustAccept: the answer is allowed, once what must be acknowledged was shown
+// with it. The caller shows it and asks again with Answer.Accepted.
+var ErrMustAccept = errors.New("what must be acknowledged has to be shown first")
+
+// ToAccept is what a yes at a gate acknowledges. The digest of the question
+// holds their verdicts, so an answer to another list is void.
+func ToAccept(run Run, gate Gate) []Finding {
+	if gate != GateCreate && gate != GateCutover {
+		return nil
+	}
+	return With(run.Findings, Acknowledge)
+}
 
 // Answer records a decision at a gate. It refuses (UserError) a question that
 // is no longer open or was about something else, and people who may not decide;
@@ -55,6 +70,10 @@ func (s *Service) Answer(ctx context.Context, actor Actor, a Answer) (Run, error
 			return run, s.refuse(ctx, run, actor, a.Gate, RefusedTyped, fmt.Sprintf("You typed %s; the app's name is `%s`. Nothing was done.", quote(a.Typed), run.App.Name))
 		}
 		how = ByTyped
+	}
+	// At a terminal what is accepted is printed with the answer.
+	if a.Yes && !a.Accepted && a.How != ByTerminal && len(ToAccept(run, a.Gate)) > 0 {
+		return run, ErrMustAccept
 	}
 	d := Decision{Run: run.ID, Gate: a.Gate, Digest: a.Digest, Actor: actor, Yes: a.Yes, How: how, Note: a.Note, At: s.Now()}
 	if a.Gate == GateCutover && a.Yes {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pgupgrade/pgupgrade/bot"
 	"github.com/pgupgrade/pgupgrade/ops"
+	"github.com/pgupgrade/pgupgrade/ops/check"
 	"github.com/pgupgrade/pgupgrade/ops/heroku"
 )
 
@@ -38,6 +39,7 @@ type Config struct {
 	Timezone      *time.Location
 	Soak          time.Duration
 	DowntimeLimit time.Duration // 0: twice the forecast, at least 30 min
+	Deadlines     []check.Deadline
 
 	Dyno string // "" outside Heroku
 }
@@ -135,6 +137,9 @@ func (c *Config) schedule(getenv func(string) string, p *problems) {
 		}
 	}
 	c.Soak = p.duration(getenv("PGUPGRADE_SOAK"), "PGUPGRADE_SOAK", "168h (a week)", 7*24*time.Hour)
+	if c.Deadlines, err = check.ParseDeadlines(getenv("PGUPGRADE_DEADLINES"), check.Deadlines()); err != nil {
+		p.add(fmt.Sprintf("PGUPGRADE_DEADLINES: %v.", err))
+	}
 	c.DowntimeLimit = p.duration(getenv("PGUPGRADE_DOWNTIME_LIMIT"), "PGUPGRADE_DOWNTIME_LIMIT", "30m", 0)
 }
 

@@ -25,7 +25,7 @@ var may = map[string][]string{
 	"bot":                   {"ops", "bot/slack"},
 	"bot/slack":             {"ops"},
 	"bot/slack/slacktest":   {},
-	"cmd/pgupgrade":         {"bot", "bot/slack", "ops", "ops/engine", "ops/health", "ops/heroku", "ops/pg", "ops/store", "ops/upgrade"},
+	"cmd/pgupgrade":         {"bot", "bot/slack", "ops", "ops/check", "ops/engine", "ops/health", "ops/heroku", "ops/pg", "ops/store", "ops/upgrade"},
 	"cmd/sandbox":           {"bot/slack/slacktest", "ops/heroku/herokutest"},
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -75,6 +76,7 @@ var wrong = []struct {
 	{"an unknown approval", []string{"serve"}, map[string]string{"PGUPGRADE_APPROVAL": "three"}, nil, exitUsage, []string{"two, typed or button"}},
 	{"versions", []string{"serve"}, map[string]string{"PGUPGRADE_VERSIONS": "15,new"}, nil, exitUsage, []string{`"new"`}},
 	{"a cron line", []string{"serve"}, map[string]string{"PGUPGRADE_REMIND": "at ten"}, nil, exitUsage, []string{"PGUPGRADE_REMIND", "at ten"}},
+	{"a deadline", []string{"serve"}, map[string]string{"PGUPGRADE_DEADLINES": "15=soon"}, nil, exitUsage, []string{"PGUPGRADE_DEADLINES", `"soon"`}},
 	{"a time zone", []string{"serve"}, map[string]string{"PGUPGRADE_TIMEZONE": "Berlin"}, nil, exitUsage, []string{"Europe/Berlin"}},
 	{"a soak", []string{"serve"}, map[string]string{"PGUPGRADE_SOAK": "a week"}, nil, exitUsage, []string{"PGUPGRADE_SOAK", "168h"}},
 	{"a limit", []string{"serve"}, map[string]string{"PGUPGRADE_DOWNTIME_LIMIT": "-1h"}, nil, exitUsage, []string{"PGUPGRADE_DOWNTIME_LIMIT"}},
@@ -137,6 +139,45 @@ func TestCheck(t *testing.T) {
 	}
 	if survey.Plan == nil || survey.Plan.To != "16" || len(survey.Findings) < 10 {
 		t.Errorf("%+v", survey)
+	}
+}
+
+// TestCheckInAPipeline: the exit code says it all, and JSON stays JSON whatever it is.
+func TestCheckInAPipeline(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		change map[string]string
+		code   int
+		json   bool
+	}{
+		{"can start", []string{"check", "orders", "--json"}, nil, exitOK, true},
+		{"blocked", []string{"check", "tiny", "--json"}, nil, exitBlocked, true},
+		{"no app", []string{"check", "--json"}, nil, exitUsage, false},
+		{"an app that is not there", []string{"check", "nowhere", "--json"}, nil, exitUsage, false},
+		{"no key", []string{"check", "orders"}, map[string]string{"HEROKU_API_KEY": ""}, exitUsage, false},
+		{"Heroku does not answer", []string{"check", "orders", "--json"}, map[string]string{"HEROKU_HOST": gone.URL}, exitFailed, false},
+	} {
+		env := around(t)
+		for k, v := range tt.change {
+			env[k] = v
+		}
+		code, out, errs := call(t, env, tt.args...)
+		if code != tt.code {
+			t.Errorf("%s: exit code %d, want %d\n%s%s", tt.name, code, tt.code, out, errs)
+		}
+		var survey ops.Survey
+		if err := json.Unmarshal([]byte(out), &survey); (err == nil) != tt.json {
+			t.Errorf("%s: printed %q (%v)", tt.name, out, err)
+		}
+		if worst := ops.Worst(survey.Findings); tt.json && (worst == ops.Block) != (code == exitBlocked) {
+			t.Errorf("%s: exit code %d for %s", tt.name, code, worst)
+		}
+		if !tt.json && errs == "" {
+			t.Errorf("%s: nothing was said", tt.name)
+		}
 	}
 }
 

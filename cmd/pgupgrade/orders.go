@@ -71,6 +71,9 @@ func (p *program) approve(ctx context.Context, args []string) error {
 		_, err = service.Answer(ctx, o.actor(), ops.Answer{Run: run.ID, Gate: gate, Digest: digest, Yes: true, How: ops.ByTerminal})
 	}
 	if err == nil {
+		for _, f := range ops.ToAccept(run, gate) {
+			fmt.Fprintf(p.out, "Accepted with it: %s (%s): %s\n", f.Title, f.Check, plain(f.Evidence))
+		}
 		fmt.Fprintf(p.out, "Approved for %s as %s: %s. 'pgupgrade status %s' shows how it goes on.\n", run.App.Name, o.account, gate, run.App.Name)
 	}
 	return plainError(errors.Join(err, rows.Close()))

@@ -68,9 +68,9 @@ func (p *program) serve(ctx context.Context) error {
 		return err
 	}
 	people := bot.NewPeople(edge, c.Approvers, c.Approval, time.Now, p.log)
-	service := &ops.Service{Rows: rows, Surveyor: runner, Carrier: carrier, People: people, Now: time.Now, Zone: c.Timezone, Log: p.log}
+	service := &ops.Service{Rows: rows, Surveyor: runner, Carrier: carrier, People: people, Trials: rows, Trier: runner, Now: time.Now, Zone: c.Timezone, Log: p.log}
 	b, err := bot.New(bot.Config{
-		Service: service, Rows: rows, Changed: changed(rows), Web: edge, Writer: edge, People: people,
+		Service: service, Rows: rows, Changed: changed(rows), Endings: runner.Endings, Web: edge, Writer: edge, People: people,
 		Channel: c.Channel, Approvers: c.Approvers, Remind: c.Remind, Timezone: c.Timezone, Log: p.log,
 	})
 	if err == nil {
@@ -259,10 +259,14 @@ func (p *program) heroku(c Config) heroku.Config {
 }
 
 func (p *program) runner(c Config, rows upgrade.Rows, h *heroku.Client) *upgrade.Runner {
-	return &upgrade.Runner{
+	r := &upgrade.Runner{
 		Rows: rows, Heroku: h, Health: health.Probe{}, SQL: reached{&pg.Places{URL: h.ConnectionURL, Now: time.Now}}, Now: time.Now, Log: p.log,
-		Versions: c.Versions, Soak: c.Soak, DowntimeLimit: c.DowntimeLimit, Zone: c.Timezone, OwnDatabase: c.ownDatabase(), Sleep: sleep,
+		Versions: c.Versions, Soak: c.Soak, DowntimeLimit: c.DowntimeLimit, Zone: c.Timezone, OwnDatabase: c.ownDatabase(), Sleep: sleep, Deadlines: c.Deadlines,
 	}
+	if m, ok := rows.(upgrade.Memory); ok { // a check at the terminal has no rows
+		r.Memory = m
+	}
+	return r
 }
 
 // reached gives the procedure databases as it wants them. Connections are closed

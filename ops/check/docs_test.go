@@ -45,6 +45,21 @@ func TestDocs(t *testing.T) {
 	}
 }
 
+const pipeline = `
+## In a pipeline
+
+` + "`pgupgrade check APP [--json] [--to VERSION]`" + ` needs only ` + "`HEROKU_API_KEY`" + `, changes nothing, and ends with
+
+| Exit code | |
+|---|---|
+| 0 | the upgrade can start; there may be things to accept and warnings |
+| 3 | something blocks it |
+| 2 | asked in the wrong way, or the environment is not right |
+| 1 | it did not work: Heroku did not answer |
+
+With ` + "`--json`" + ` the findings are on standard output, each with ` + "`check`, `title`, `verdict`, `unknown`, `evidence`, `fix`" + `; words for people are on standard error.
+`
+
 func written() string {
 	var b strings.Builder
 	b.WriteString(`# Checks
@@ -75,6 +90,7 @@ plain SELECT takes. When SQL cannot reach the database, H31 says so once.
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", c.Number, c.Title, level, strings.Join(when, ", "), c.Where, c.Fix)
 	}
+	b.WriteString(pipeline)
 	b.WriteString("\nLeft out:\n\n| | Why |\n|---|---|\n")
 	for _, x := range leftOut {
 		fmt.Fprintf(&b, "| %s | %s |\n", x[0], x[1])

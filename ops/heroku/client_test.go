@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -112,6 +113,21 @@ func TestEveryCall(t *testing.T) {
 	leader := must[ops.Database](t)(w.Database(ctx, old.ID))
 	if hosts["DATABASE_URL"].Host == "" || hosts["DATABASE_URL"].Host != leader.Endpoint.Host || leader.Follower() || !strings.HasPrefix(leader.Version, "15") {
 		t.Errorf("hosts %+v, database %+v", hosts, leader)
+	}
+	if leader.BytesLimit != 64_000_000_000 {
+		t.Errorf("the plan holds %d bytes", leader.BytesLimit)
+	}
+	if names := must[[]string](t)(w.ConfigNames(ctx, app.ID)); !slices.Contains(names, "DATABASE_URL") || !slices.IsSorted(names) {
+		t.Errorf("config vars %v", names)
+	}
+	if own := must[[]ops.Addon](t)(w.AppAddons(ctx, app.ID)); len(own) != 1 || own[0].ID != old.ID || own[0].Service != "heroku-postgresql" {
+		t.Errorf("add-ons of the app %+v", own)
+	}
+	if all := must[[]ops.Addon](t)(w.Databases(ctx)); len(all) < 3 || !slices.ContainsFunc(all, func(a ops.Addon) bool { return a.ID == old.ID }) {
+		t.Errorf("databases %+v", all)
+	}
+	if said := must[string](t)(w.DryRun(ctx, old.ID, "17")); !strings.Contains(said, "e-mail") {
+		t.Errorf("dry run: %q", said)
 	}
 	if plans := must[[]ops.Plan](t)(w.Plans(ctx)); len(plans) < 5 {
 		t.Errorf("plans %+v", plans)

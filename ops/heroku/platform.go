@@ -192,6 +192,18 @@ func (c *Client) AppAddons(ctx context.Context, app string) ([]ops.Addon, error)
 	return out, err
 }
 
+// Databases returns the Heroku Postgres add-ons that the account can see.
+func (c *Client) Databases(ctx context.Context) ([]ops.Addon, error) {
+	all, err := list[platform.AddOn](ctx, c, "/addons", nil)
+	var out []ops.Addon
+	for _, a := range all {
+		if a.AddonService.Name == "heroku-postgresql" {
+			out = append(out, addon(&a))
+		}
+	}
+	return out, err
+}
+
 // ConfigNames returns the names of an app's config vars, sorted.
 func (c *Client) ConfigNames(ctx context.Context, app string) ([]string, error) {
 	if err := known(app); err != nil {

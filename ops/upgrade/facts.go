@@ -33,13 +33,7 @@ func (r *Runner) facts(ctx context.Context, run ops.Run, set ops.Settings) (chec
 		return check.Window{Status: status, RequiredBy: by}, err
 	})
 	fact(&wg, &f.Schedules, func() ([]ops.BackupSchedule, error) { return h.Schedules(ctx, db) })
-	fact(&wg, &f.Upgrade, func() (ops.Wait, error) {
-		w, err := h.UpgradeStatus(ctx, db)
-		if errors.Is(err, ops.ErrNotFound) || errors.Is(err, ops.ErrRefused) { // nothing was ever scheduled
-			return ops.Wait{}, nil
-		}
-		return w, err
-	})
+	fact(&wg, &f.Upgrade, func() (ops.Wait, error) { return r.upgradeStatus(ctx, db) })
 	if f.Cutover && run.Follower.ID != "" {
 		fact(&wg, &f.NewCredentials, func() ([]ops.Credential, error) { return h.Credentials(ctx, run.Follower.ID) })
 	}

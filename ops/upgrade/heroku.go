@@ -28,6 +28,7 @@ type reads interface {
 	Attachments(ctx context.Context, app string) ([]ops.Attachment, error)
 	AddonAttachments(ctx context.Context, addonID string) ([]ops.Attachment, error)
 	Addon(ctx context.Context, idOrName string) (ops.Addon, error)
+	Databases(ctx context.Context) ([]ops.Addon, error)
 	AppAddons(ctx context.Context, app string) ([]ops.Addon, error)
 	ConfigNames(ctx context.Context, app string) ([]string, error)
 	ConfigHosts(ctx context.Context, app string) (map[string]ops.Endpoint, error)
