@@ -27,6 +27,12 @@ func fill(v reflect.Value, n *int) {
 		v.SetString("text " + strings.Repeat("x", *n%7) + " <&> ü \\u0000 \"")
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n) + 1<<53) // more than a float can tell apart
+	case reflect.Int32:
+		v.SetInt(int64(*n))
+	case reflect.Uint64:
+		v.SetUint(uint64(*n) + 1<<53)
+	case reflect.Uint32:
+		v.SetUint(uint64(*n))
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Pointer:

@@ -35,7 +35,8 @@ func catchUpExact(t *turn) {
 	}
 	behind, ok := t.lag()
 	waited := t.now.Sub(t.run.StepSince)
-	if waited >= ExactLimit && !t.run.Returning {
+	byPosition := t.run.SQL.On && !t.run.SQL.Counted // which may hang though Behind By says 0
+	if waited >= ExactLimit && !t.run.Returning && (!ok || behind != 0 || byPosition) {
 		seen := "it cannot be read"
 		if ok {
 			seen = fmt.Sprintf("it is %d commits behind", behind)
@@ -51,7 +52,7 @@ func catchUpExact(t *turn) {
 		t.wait(t.poll(waited), "Waiting for lag zero; %d commits behind.", behind)
 		return
 	}
-	if t.run.SQL.On && !t.run.SQL.Counted {
+	if byPosition {
 		t.byPosition(waited)
 		return
 	}

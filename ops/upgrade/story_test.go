@@ -24,7 +24,7 @@ func (w *world) answer(id string, who string, g ops.Gate, typed string) {
 	if !open {
 		w.t.Fatalf("gate %s is not open: %s", g, w.tell(id))
 	}
-	if _, err := w.service.Answer(w.t.Context(), ops.Actor{ID: who}, ops.Answer{Run: id, Gate: g, Digest: digest, Yes: true, How: ops.ByButton, Typed: typed}); err != nil {
+	if _, err := w.service.Answer(w.t.Context(), ops.Actor{ID: who}, ops.Answer{Run: id, Gate: g, Digest: digest, Yes: true, How: ops.ByButton, Typed: typed, Accepted: true}); err != nil {
 		w.t.Fatal(err)
 	}
 }
