@@ -100,11 +100,10 @@ func (s *Server) createAddon(c call, a *app) answer {
 		return no(http.StatusUnprocessableEntity, "invalid_params", "Name is already taken")
 	}
 	d := &database{id: s.state.id("database"), name: name, owner: a, plan: plan, created: c.now, provisioned: c.now.Add(s.cfg.Times.Provision),
-		rows: map[*app]float64{}, protection: "On", forkFollow: "Temporarily Unavailable", version: "17.5"}
+		protection: "On", forkFollow: "Temporarily Unavailable"}
 	if name == "" {
 		d.name = "postgresql-" + d.id[:5]
 	}
-	d.host, d.password = "ec2-"+d.id[:8]+".compute.example", "pw"+d.id[:12]
 	config, _ := c.body["config"].(map[string]any)
 	if follow, ok := config["follow"].(string); ok {
 		leader := s.leader(a, follow)
@@ -116,7 +115,7 @@ func (s *Server) createAddon(c call, a *app) answer {
 		case cents(plan) < cents(leader.plan):
 			return no(http.StatusUnprocessableEntity, "invalid_params", "The plan is too small for a follower of %s.", leader.name)
 		}
-		d.leader, d.version, d.bytes = leader, leader.version, leader.bytes
+		d.leader, d.version = leader, leader.version
 	}
 	attachment := "HEROKU_POSTGRESQL_" + s.colour(a)
 	if as, ok := c.body["attachment"].(map[string]any); ok {
@@ -127,6 +126,7 @@ func (s *Server) createAddon(c call, a *app) answer {
 	if s.state.named(a, attachment) != nil && c.body["confirm"] != a.name {
 		return no(http.StatusLocked, "confirmation_required", "Adding %s to app %s would overwrite existing vars. Please confirm.", d.name, a.name)
 	}
+	s.begin(d, c.now)
 	s.state.databases = append(s.state.databases, d)
 	s.addAttachment(a, d, attachment, "", c.now)
 	return did(http.StatusAccepted, s.addonJSON(d, c.now), "addon.create "+d.name)
@@ -175,6 +175,7 @@ func (s *Server) deleteAddon(c call, a *app) answer {
 		for _, f := range s.state.databases {
 			if f.leader == d {
 				f.leader = nil
+				f.data.Unfollow(c.now)
 			}
 		}
 	}

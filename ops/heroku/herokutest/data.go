@@ -3,6 +3,7 @@ package herokutest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,25 +11,6 @@ import (
 
 func (s *Server) ready(d *database, now time.Time) bool {
 	return !d.stuck && !now.Before(d.provisioned)
-}
-
-// connections counts who is connected: each dyno of an app whose current
-// release leads here, and an external client with a copied URL.
-func (s *Server) connections(d *database, now time.Time) int {
-	n := 0
-	for _, a := range s.state.apps {
-		if cur := a.current(); cur != nil && s.byURL(cur.vars["DATABASE_URL"]) == d {
-			for _, x := range a.dynos {
-				if x.up(now, s.cfg.Times.DynoStart) {
-					n++
-				}
-			}
-		}
-		if a.copied == d {
-			n++
-		}
-	}
-	return n
 }
 
 func (s *Server) info(c call, d *database) answer {
@@ -39,6 +21,7 @@ func (s *Server) info(c call, d *database) answer {
 	if d.upgradeTo != "" {
 		status = "Upgrading"
 	}
+	look := d.data.Look(c.now)
 	var rows []any
 	row := func(name string, values ...any) { rows = append(rows, map[string]any{"name": name, "values": values}) }
 	urlRow := func(name string, urls ...any) {
@@ -46,10 +29,10 @@ func (s *Server) info(c call, d *database) answer {
 	}
 	row("Plan", strings.TrimPrefix(d.plan, pgService+":"))
 	row("Status", status)
-	row("Data Size", fmt.Sprintf("%.2f GB / 64 GB (%.2f%%)", float64(d.bytes)/1e9, float64(d.bytes)/64e9*100))
+	row("Data Size", fmt.Sprintf("%.2f GB / 64 GB (%.2f%%)", float64(look.Bytes)/1e9, float64(look.Bytes)/64e9*100))
 	row("Tables", 48)
 	row("PG Version", d.version)
-	row("Connections", fmt.Sprintf("%d/120", s.connections(d, c.now)))
+	row("Connections", fmt.Sprintf("%d/120", look.Sessions))
 	row("Connection Pooling", "Available")
 	row("Credentials", 1+len(d.credentials))
 	fork := d.forkFollow
@@ -73,8 +56,8 @@ func (s *Server) info(c call, d *database) answer {
 	}
 	if d.leader != nil {
 		urlRow("Following", d.leader.url())
-		if !d.noLag {
-			row("Behind By", fmt.Sprintf("%d commits", s.lag(d, c.now)))
+		if !d.noLag && look.BehindKnown {
+			row("Behind By", fmt.Sprintf("%d commits", look.Behind))
 		}
 	}
 	urlRow("Followers", followers...)
@@ -82,8 +65,8 @@ func (s *Server) info(c call, d *database) answer {
 	row("Maintenance", "not required")
 	return ok(map[string]any{
 		"addon_id": d.id, "name": d.name, "heroku_resource_id": "resource-" + d.name + "@heroku.com", "plan": map[string]any{"id": 170, "name": strings.TrimPrefix(d.plan, pgService+":")},
-		"metaas_source": "dod-" + d.url(), "created_at": stamp(d.created), "status_updated_at": stamp(d.created), "port": 5432, "database_name": "d" + d.id[:8], "database_user": "u" + d.id[:6],
-		"database_password": d.password, "resource_url": d.url(), "postgres_version": d.version, "num_bytes": d.bytes, "num_tables": 48, "num_connections": s.connections(d, c.now),
+		"metaas_source": "dod-" + d.url(), "created_at": stamp(d.created), "status_updated_at": stamp(d.created), "port": d.port(), "database_name": strings.TrimPrefix(d.place().Path, "/"), "database_user": d.place().User.Username(),
+		"database_password": d.password(), "resource_url": d.url(), "postgres_version": d.version, "num_bytes": look.Bytes, "num_tables": 48, "num_connections": look.Sessions,
 		"num_connections_waiting": 0, "current_transaction": 269601263, "target_transaction": nil, "is_in_recovery": d.leader != nil, "hot_standby?": true, "standalone?": d.leader == nil,
 		"following": s.following(d), "leader": nil, "forked_from": nil, "credentials": 1 + len(d.credentials), "available_for_ingress": true, "waiting?": d.upgradeTo != "", "info": rows,
 	})
@@ -118,16 +101,12 @@ func (s *Server) upgradeStatus(c call, d *database) answer {
 	if d.upgradeTo == "" {
 		return ok(wait(false, "available"))
 	}
-	part := float64(c.now.Sub(d.upgradeBegun)) / float64(d.upgradeEnds.Sub(d.upgradeBegun))
-	if d.stalled {
-		part = min(part, 0.5)
-	}
-	switch {
-	case part >= 1 && d.upgradeFails != "":
-		return ok(wait(false, d.upgradeFails, "error?", true))
-	case part < 0.25:
+	switch u := d.data.Look(c.now).Upgrade; {
+	case u.Failed != "":
+		return ok(wait(false, u.Failed, "error?", true))
+	case u.Step <= 1:
 		return ok(wait(true, "preparing upgrade service", "error?", false, "step", "1/3"))
-	case part < 0.85:
+	case u.Step == 2:
 		return ok(wait(true, "upgrading", "error?", false, "step", "2/3"))
 	}
 	return ok(wait(true, "performing final cleanup steps after upgrade", "error?", false, "step", "3/3"))
@@ -148,7 +127,7 @@ func (s *Server) runUpgrade(c call, d *database) answer {
 		return no(http.StatusUnprocessableEntity, "unprocessable_entity", "An upgrade is already in progress.")
 	case d.leader == nil:
 		return no(http.StatusBadRequest, "bad_request", "You can't run an upgrade that hasn't been scheduled. Run `pg:upgrade:prepare` first.")
-	case err != nil || minors[to] == "" || t <= f:
+	case err != nil || !slices.Contains(s.storage.Majors(), to) || t <= f:
 		return no(http.StatusUnprocessableEntity, "unprocessable_entity", "Version %s is not available for this database.", to)
 	}
 	s.beginUpgrade(d, to, c.now)
@@ -171,28 +150,27 @@ func (s *Server) unfollow(c call, d *database) answer {
 	if d.leader == nil {
 		return no(http.StatusUnprocessableEntity, "unprocessable_entity", "%s is not following another database.", d.name)
 	}
-	behind := float64(s.lag(d, c.now))
-	for a, rows := range d.leader.rows {
-		d.rows[a] = max(0, rows-behind)
-	}
 	d.leader = nil
+	d.data.Unfollow(c.now)
 	return did(http.StatusOK, map[string]any{"message": "unfollowed"}, "database.unfollow "+d.name)
 }
 
 func (s *Server) connectionReset(c call, d *database) answer {
+	d.data.Reset()
 	return did(http.StatusOK, map[string]any{"message": "connections reset"}, "connection.reset "+d.name)
 }
 
 func (s *Server) transferJSON(t *transfer, now time.Time) map[string]any {
+	bytes := t.database.data.Look(now).Bytes
 	const layout = "2006-01-02 15:04:05 -0700"
 	m := map[string]any{"uuid": t.id, "num": t.num, "from_name": "DATABASE", "from_type": "pg_dump", "to_name": "BACKUP", "to_type": "gof3r", "from_url": t.database.url(), "to_url": "https://example.com/backup",
-		"options": map[string]any{}, "source_bytes": t.database.bytes, "processed_bytes": 0, "succeeded": nil, "warnings": 0, "num_keep": 25, "schedule": nil,
+		"options": map[string]any{}, "source_bytes": bytes, "processed_bytes": 0, "succeeded": nil, "warnings": 0, "num_keep": 25, "schedule": nil,
 		"created_at": t.created.Format(layout), "started_at": t.created.Format(layout), "finished_at": nil, "canceled_at": nil, "updated_at": t.created.Format(layout), "deleted_at": nil, "purged_at": nil, "logs": []any{}}
 	if part := float64(now.Sub(t.created)) / float64(t.ends.Sub(t.created)); part < 1 {
-		m["processed_bytes"] = int64(part * float64(t.database.bytes) / 4)
+		m["processed_bytes"] = int64(part * float64(bytes) / 4)
 		return m
 	}
-	m["processed_bytes"], m["succeeded"], m["finished_at"] = t.database.bytes/4, !t.fails, t.ends.Format(layout)
+	m["processed_bytes"], m["succeeded"], m["finished_at"] = bytes/4, !t.fails, t.ends.Format(layout)
 	return m
 }
 
@@ -224,8 +202,8 @@ func (s *Server) getTransfer(c call, a *app) answer {
 func (s *Server) listCredentials(c call, d *database) answer {
 	out := []any{}
 	for _, name := range append([]string{"default"}, d.credentials...) {
-		out = append(out, map[string]any{"uuid": d.id, "name": name, "state": "active", "database": "d" + d.id[:8], "host": d.host, "port": 5432,
-			"credentials": []any{map[string]any{"user": "u" + d.id[:6], "password": d.password, "state": "active"}}})
+		out = append(out, map[string]any{"uuid": d.id, "name": name, "state": "active", "database": strings.TrimPrefix(d.place().Path, "/"), "host": d.place().Hostname(), "port": d.port(),
+			"credentials": []any{map[string]any{"user": d.place().User.Username(), "password": d.password(), "state": "active"}}})
 	}
 	return ok(out)
 }

@@ -28,8 +28,11 @@ type app struct {
 	features    map[string]bool
 	vars        map[string]string // set by hand
 	created     time.Time
-	acked       float64   // rows that some database acknowledged to this app's writers
-	copied      *database // an external client writes to this database with a copied URL
+	closed      time.Time // since when maintenance mode stops new requests
+	writers     map[writerKey]*writer
+	outsiders   []*outsider
+	surviving   map[string]bool // kinds of dynos that write on, unseen, when they are stopped
+	tally       tally
 }
 
 type process struct {
@@ -41,6 +44,8 @@ type dyno struct {
 	id, name, kind, command string
 	started                 time.Time
 	stops                   time.Time // zero: does not stop
+	url                     string    // with which it was started
+	since                   time.Time // the start that took url
 }
 
 type release struct {
@@ -59,36 +64,26 @@ type build struct {
 	ends    time.Time
 }
 
-// Role of a database in time: a follower catches up, is upgraded, leads.
+// database is what Heroku knows of a database; what holds its rows is data.
 type database struct {
-	id, name     string
-	owner        *app
-	plan         string
-	version      string // "15.13"
-	host         string
-	password     string
-	created      time.Time
-	provisioned  time.Time // when it will be
-	announced    bool      // its config var and release were made
-	destroyed    time.Time // when it will be gone; zero: not asked for
-	leader       *database
-	forkedFrom   *database
-	upgradeTo    string
-	upgradeBegun time.Time
-	upgradeEnds  time.Time
-	upgradeFails string // scripted: the message
-	noVersion    bool   // scripted: the upgrade ends without the version changing
-	stalled      bool   // scripted: its upgrade never ends
-	stuck        bool   // scripted: never provisioned
-	lagRising    bool   // scripted
-	noLag        bool   // scripted: no Behind By row
-	bytes        int64
-	lastWrite    time.Time
-	rows         map[*app]float64 // acknowledged rows that are in it
-	protection   string
-	forkFollow   string
-	maintenance  string
-	credentials  []string
+	id, name    string
+	owner       *app
+	plan        string
+	data        Data
+	version     string // "15.13"
+	created     time.Time
+	provisioned time.Time // when it will be
+	announced   bool      // its config var and release were made
+	destroyed   time.Time // when it will be gone; zero: not asked for
+	leader      *database
+	forkedFrom  *database
+	upgradeTo   string // while an upgrade is under way, and when it failed
+	stuck       bool   // scripted: never provisioned
+	noLag       bool   // scripted: no Behind By row
+	protection  string
+	forkFollow  string
+	maintenance string
+	credentials []string
 }
 
 type attachment struct {
@@ -154,9 +149,7 @@ func (s *state) named(a *app, name string) *attachment {
 	return nil
 }
 
-func (d *database) url() string {
-	return fmt.Sprintf("postgres://u%s:%s@%s:5432/d%s", d.id[:6], d.password, d.host, d.id[:8])
-}
+func (d *database) url() string { return d.data.URL("") }
 
 func (d *database) tier() string {
 	name, _, _ := strings.Cut(strings.TrimPrefix(d.plan, "heroku-postgresql:"), "-")

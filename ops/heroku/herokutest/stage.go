@@ -33,7 +33,8 @@ func (s *Server) AddApp(spec AppSpec) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.play()
-	a := &app{id: s.state.id("app"), name: spec.Name, maintenance: spec.Maintenance, created: now.Add(-90 * 24 * time.Hour), vars: map[string]string{"RACK_ENV": "production"}, features: map[string]bool{"preboot": false}}
+	a := &app{id: s.state.id("app"), name: spec.Name, maintenance: spec.Maintenance, created: now.Add(-90 * 24 * time.Hour), vars: map[string]string{"RACK_ENV": "production"}, features: map[string]bool{"preboot": false},
+		writers: map[writerKey]*writer{}, surviving: map[string]bool{}}
 	commands := map[string]string{"web": "bin/web", "worker": "bin/worker"}
 	kinds := []string{}
 	for kind := range spec.Formation {
@@ -61,8 +62,8 @@ func (s *Server) AddDatabase(spec DatabaseSpec) {
 	now := s.play()
 	a := s.state.app(spec.App)
 	d := &database{id: s.state.id("database"), name: spec.Name, owner: a, plan: pgService + ":" + spec.Plan, version: spec.Version, created: a.created, provisioned: a.created,
-		announced: true, bytes: spec.Bytes, rows: map[*app]float64{}, protection: "On", forkFollow: cmp.Or(spec.ForkFollow, "Available")}
-	d.host, d.password = "ec2-"+d.id[:8]+".compute.example", "pw"+d.id[:12]
+		announced: true, protection: "On", forkFollow: cmp.Or(spec.ForkFollow, "Available")}
+	d.data = s.storage.Create(DataSpec{ID: d.id, Version: spec.Version, Bytes: spec.Bytes, Usable: d.provisioned}, now)
 	s.state.databases = append(s.state.databases, d)
 	s.addAttachment(a, d, "DATABASE", "", now)
 	a.releases = append(a.releases, &release{id: s.state.id("release"), version: a.releases[len(a.releases)-1].version + 1, description: "Attach DATABASE (@ref:" + d.name + ")",
@@ -111,24 +112,28 @@ func (s *Server) Stage(what, name, arg string) error {
 		"fail releases": func() { a.releasing = "scripted" },
 		"pass releases": func() { a.releasing = "" },
 		"preboot":       func() { a.features["preboot"] = true },
-		"copy url":      func() { a.copied = s.byURL(s.state.vars(a, now)["DATABASE_URL"]) },
+		"copy url":      func() { s.outsider(a, writesExternal, Session{}, now) },
+		"session":       func() { s.outsider(a, writesSession, Session{ReadWrite: true}, now) },
+		"unseen":        func() { s.outsider(a, arg, Session{}, now) },
+		"survive":       func() { a.surviving[arg] = true },
+		"end outsiders": func() { a.outsiders = nil },
 		"set var":       func() { k, v, _ := strings.Cut(arg, "="); a.vars[k] = v },
 		"attach": func() {
 			as, db, _ := strings.Cut(arg, " ")
 			s.addAttachment(a, s.state.database(db), as, "", now)
 		},
 	}
+	var err error
 	onDatabase := map[string]func(){
-		"fail upgrade":         func() { d.upgradeFails = cmp.Or(arg, "upgrade failed: internal error") },
-		"stall upgrade":        func() { d.stalled = true },
-		"keep version":         func() { d.noVersion = true },
 		"hide lag":             func() { d.noLag = true },
-		"raise lag":            func() { d.lagRising = true },
 		"stick":                func() { d.stuck = true },
 		"fork/follow":          func() { d.forkFollow = arg },
 		"database maintenance": func() { d.maintenance = arg },
-		"credential":           func() { d.credentials = append(d.credentials, arg) },
+		"credential":           func() { d.credentials = append(d.credentials, arg); err = d.data.Credential(arg) },
 		"destroy":              func() { d.destroyed = now },
+	}
+	for _, fault := range []string{CutLink, MendLink, HoldReplay, ResumeReplay, RaiseLag, FailUpgrade, StallUpgrade, KeepVersion} {
+		onDatabase[fault] = func() { err = d.data.Break(fault, arg, now) }
 	}
 	f, ok := onApp[what]
 	if ok && a == nil {
@@ -143,7 +148,7 @@ func (s *Server) Stage(what, name, arg string) error {
 		}
 	}
 	f()
-	return nil
+	return err
 }
 
 // web is an app's own page: what a visitor, and a health check, gets.
