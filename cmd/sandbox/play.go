@@ -25,7 +25,9 @@ import (
 //	pgupgrade to ana: You asked          waits for a message that ana alone sees
 //	channel: Upgrade orders ... done     waits until a message in the channel holds this now
 //	heroku: orders maintenance off       waits until Heroku's side holds this
-//	heroku does deploy orders            somebody does something at Heroku
+//	rows: orders ... 0 missing           waits until the count of acknowledged rows says this
+//	heroku does deploy on orders         somebody does something at Heroku
+//	heroku does survive: web on orders   the same, with an argument
 //	break kill                           presses the button of that name in the page's strip
 //
 // "..." stands for anything in between.
@@ -51,6 +53,7 @@ var forms = []struct {
 	{"reply", regexp.MustCompile(`^(pgupgrade): (.+)$`)},
 	{"channel", regexp.MustCompile(`^(channel): (.+)$`)},
 	{"stage", regexp.MustCompile(`^(heroku) does (.+)$`)},
+	{"rows", regexp.MustCompile(`^(rows): (.+)$`)},
 	{"heroku", regexp.MustCompile(`^(heroku): (.+)$`)},
 	{"break", regexp.MustCompile(`^(break) (.+)$`)},
 }
@@ -129,6 +132,7 @@ func (s *sandbox) play(ctx context.Context, lines []line, out io.Writer) error {
 		}
 	}
 	p.print()
+	s.report(out)
 	fmt.Fprintf(out, "\nEvery line held, in %s.\n", time.Since(begun).Round(time.Second))
 	return nil
 }
@@ -155,8 +159,12 @@ func (p *player) line(ctx context.Context, l line) error {
 		}
 		return p.fill(ctx, l)
 	case "stage":
-		what, name, _ := strings.Cut(l.arg, " on ")
-		return p.heroku.Stage(what, name, "")
+		what, name := l.arg, ""
+		if i := strings.LastIndex(what, " on "); i >= 0 { // "maintenance on on orders"
+			what, name = what[:i], what[i+len(" on "):]
+		}
+		what, arg, _ := strings.Cut(what, ": ")
+		return p.heroku.Stage(what, name, arg)
 	case "break":
 		return p.doBreak(l.arg)
 	}
@@ -172,6 +180,12 @@ func (p *player) holds(l line) bool {
 	case "sees":
 		for _, v := range p.slack.Views(l.who) {
 			if holds(string(v.Raw), l.arg) || holds(fmt.Sprint(v.Errors), l.arg) {
+				return true
+			}
+		}
+	case "rows":
+		for _, r := range p.count() {
+			if holds(r.String(), l.arg) {
 				return true
 			}
 		}

@@ -133,7 +133,11 @@ func (d *modelData) receive(now time.Time) {
 	if d.leader == nil || d.cut {
 		return
 	}
-	for over := d.waiting - d.shipping(now); over > 0; {
+	over := d.waiting - d.shipping(now)
+	if d.held { // what is held is what was received
+		over = d.waiting
+	}
+	for over > 0 {
 		x := &d.unreceived[0]
 		n := min(over, x.last-x.first+1)
 		d.rows.add(x.writer, x.first, x.first+n-1)
@@ -153,7 +157,7 @@ func (d *modelData) behind(now time.Time) int64 {
 	if d.cut {
 		return d.history + d.waiting + d.unreplayed
 	}
-	return d.shipping(now) + d.unreplayed
+	return max(d.shipping(now), d.unreplayed)
 }
 
 func (d *modelData) Look(now time.Time) Look {

@@ -165,7 +165,8 @@ func (j *Journal) Acknowledged() Ranges {
 	return j.acked.clone()
 }
 
-func (j *Journal) written() int64 {
+// Written is how many rows were tried.
+func (j *Journal) Written() int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.sent

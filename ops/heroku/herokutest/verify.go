@@ -66,7 +66,7 @@ func (s *Server) Rows() []Rows {
 		for _, w := range a.writers {
 			c.journals = append(c.journals, w.journal)
 			c.acked = append(c.acked, w.journal.Acknowledged())
-			c.Written += int(w.journal.written())
+			c.Written += int(w.journal.Written())
 		}
 		if cur := a.current(); cur != nil {
 			if d := s.byURL(cur.vars["DATABASE_URL"]); d != nil {
