@@ -22,6 +22,9 @@ func (s *Server) info(c call, d *database) answer {
 		status = "Upgrading"
 	}
 	look := d.data.Look(c.now)
+	if d.zeroLag {
+		look.Behind = 0
+	}
 	var rows []any
 	row := func(name string, values ...any) { rows = append(rows, map[string]any{"name": name, "values": values}) }
 	urlRow := func(name string, urls ...any) {

@@ -80,6 +80,7 @@ type database struct {
 	upgradeTo   string // while an upgrade is under way, and when it failed
 	stuck       bool   // scripted: never provisioned
 	noLag       bool   // scripted: no Behind By row
+	zeroLag     bool   // scripted: Behind By says 0 whatever is behind
 	protection  string
 	forkFollow  string
 	maintenance string

@@ -61,6 +61,7 @@ type modelData struct {
 type modelRows struct {
 	writer      string
 	first, last int64
+	at          time.Time
 }
 
 // Create makes a database, usable at once.
@@ -134,12 +135,16 @@ func (d *modelData) receive(now time.Time) {
 		return
 	}
 	over := d.waiting - d.shipping(now)
-	if d.held { // what is held is what was received
-		over = d.waiting
-	}
-	for over > 0 {
+	caughtUp := !d.rising && now.Sub(d.spec.Usable) > d.m.times.CatchUp
+	for len(d.unreceived) > 0 {
 		x := &d.unreceived[0]
 		n := min(over, x.last-x.first+1)
+		if d.held || caughtUp && now.Sub(x.at) > time.Second { // what is held was received; what streams takes no longer
+			n = x.last - x.first + 1
+		}
+		if n <= 0 {
+			return
+		}
 		d.rows.add(x.writer, x.first, x.first+n-1)
 		if d.held {
 			d.unreplayed += n
@@ -311,7 +316,7 @@ func (c *modelClient) Write(n int, now time.Time) {
 	d.bytes += int64(n) * 200
 	for _, f := range c.m.data {
 		if f.leader == d {
-			f.unreceived = append(f.unreceived, modelRows{c.j.writer, first, last})
+			f.unreceived = append(f.unreceived, modelRows{c.j.writer, first, last, now})
 			f.waiting += int64(n)
 		}
 	}

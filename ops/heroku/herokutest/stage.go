@@ -126,6 +126,7 @@ func (s *Server) Stage(what, name, arg string) error {
 	var err error
 	onDatabase := map[string]func(){
 		"hide lag":             func() { d.noLag = true },
+		"zero lag":             func() { d.zeroLag = true },
 		"stick":                func() { d.stuck = true },
 		"fork/follow":          func() { d.forkFollow = arg },
 		"database maintenance": func() { d.maintenance = arg },

@@ -21,7 +21,7 @@ type Rows struct {
 	Lost map[string]int `json:"lost,omitempty"`
 	// Stop is the longest time without an acknowledged row.
 	Stop time.Duration `json:"stop"`
-	// Upgrade is what part of that pg_upgrade took, zero without an upgrade.
+	// Upgrade is how long pg_upgrade itself took, zero without an upgrade.
 	Upgrade time.Duration `json:"upgrade"`
 }
 
@@ -41,10 +41,13 @@ func (r Rows) String() string {
 		line += fmt.Sprintf(" %v", kinds)
 	}
 	line += fmt.Sprintf("; the longest write stop %.1f s", r.Stop.Seconds())
-	if r.Upgrade > 0 {
-		line += fmt.Sprintf(", of which pg_upgrade %.1f s", r.Upgrade.Seconds())
+	switch {
+	case r.Upgrade == 0:
+		return line
+	case r.Stop < r.Upgrade: // somebody wrote all the time
+		return line + fmt.Sprintf(", though pg_upgrade took %.1f s", r.Upgrade.Seconds())
 	}
-	return line
+	return line + fmt.Sprintf(", of which pg_upgrade %.1f s", r.Upgrade.Seconds())
 }
 
 // claim is what an app's writers were told, taken before the database is read:
