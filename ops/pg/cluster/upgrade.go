@@ -74,7 +74,7 @@ func (c *Cluster) Upgrade(ctx context.Context, to Install, tell func(ctx context
 
 // Refused is an upgrade that pg_upgrade would not do.
 type Refused struct {
-	Why string // in pg_upgrade's words
+	Why string // in pg_upgrade's words, without a full stop
 	Err error
 }
 
@@ -88,7 +88,7 @@ func refusal(out string) string {
 	for lines.Scan() {
 		line := strings.TrimSpace(lines.Text())
 		if found && line != "" && !strings.HasSuffix(line, ":") {
-			return line
+			return strings.TrimSuffix(line, ".")
 		}
 		found = found || strings.HasSuffix(line, "fatal") || strings.Contains(line, "failed check")
 	}
