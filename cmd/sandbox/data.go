@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest/clusters"
@@ -66,17 +65,6 @@ func (d *realData) close() error {
 		<-d.ended
 	}
 	return d.storage.Close()
-}
-
-// count compares the rows acknowledged with those in the databases, at most once
-// a second: that takes a query of each database.
-func (s *sandbox) count() []herokutest.Rows {
-	s.counted.Lock()
-	defer s.counted.Unlock()
-	if time.Since(s.at) > time.Second {
-		s.rows, s.at = s.heroku.Rows(), time.Now()
-	}
-	return s.rows
 }
 
 // report prints what became of the rows that were acknowledged.

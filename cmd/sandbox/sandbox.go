@@ -47,9 +47,8 @@ type sandbox struct {
 	mu   sync.Mutex
 	away bool // Slack is away
 
-	counted sync.Mutex
-	rows    []herokutest.Rows // as of at
-	at      time.Time
+	counted counter
+	lag     lagLog
 }
 
 // open starts everything.

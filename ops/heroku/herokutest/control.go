@@ -33,6 +33,7 @@ type DatabaseView struct {
 	State       string `json:"state"` // provisioning, provisioned, upgrading, deprovisioning
 	Following   string `json:"following"`
 	Behind      int    `json:"behind"`
+	BehindKnown bool   `json:"behind_known"`
 	Connections int    `json:"connections"`
 }
 
@@ -79,7 +80,7 @@ func (s *Server) Overview() Overview {
 		}
 		if d.leader != nil {
 			v.Following = d.leader.name
-			v.Behind = look.Behind
+			v.Behind, v.BehindKnown = look.Behind, look.BehindKnown
 		}
 		o.Databases = append(o.Databases, v)
 	}
