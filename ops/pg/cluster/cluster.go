@@ -181,7 +181,8 @@ func (c *Cluster) Drop() error {
 	}
 	c.busy <- struct{}{}
 	defer func() { <-c.busy }()
-	err := errors.Join(c.stop(syscall.SIGQUIT), c.stopForeign())
+	err := c.stop(syscall.SIGQUIT)
+	stopForeign(c.dir)
 	c.port.release()
 	return errors.Join(err, os.RemoveAll(c.dir))
 }

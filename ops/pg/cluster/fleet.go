@@ -45,8 +45,14 @@ type template struct {
 // Open makes the folder. Nothing runs yet. As root the servers run as postgres,
 // or as nobody, since PostgreSQL refuses root.
 func Open(installs ...Install) (*Fleet, error) {
+	if err := sweep(); err != nil {
+		return nil, err
+	}
 	// Short: a socket's path may have 107 bytes.
-	dir, err := os.MkdirTemp("", "pgup")
+	dir, err := os.MkdirTemp("", prefix)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, ownerFile), []byte(strconv.Itoa(os.Getpid())), 0o600)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for clusters: %w", err)
 	}

@@ -95,27 +95,24 @@ func refusal(out string) string {
 	return "pg_upgrade refused"
 }
 
-// stopForeign ends the servers that pg_upgrade started and, killed itself, left
-// behind.
-func (c *Cluster) stopForeign() error {
+// stopForeign ends servers in a cluster's folder that are not our children:
+// pg_upgrade started them and, killed itself, left them behind.
+func stopForeign(dir string) {
 	for _, name := range []string{"data", "next"} {
-		b, err := os.ReadFile(filepath.Join(c.dir, name, "postmaster.pid"))
+		file := filepath.Join(dir, name, "postmaster.pid")
+		b, err := os.ReadFile(file)
 		if err != nil {
 			continue // none runs there
 		}
 		first, _, _ := strings.Cut(string(b), "\n")
 		pid, err := strconv.Atoi(strings.TrimSpace(first))
-		if err != nil || pid <= 1 || !runs(pid, c.dir) {
+		if err != nil || pid <= 1 {
 			continue
 		}
-		for syscall.Kill(pid, syscall.SIGQUIT) == nil {
-			if _, err := os.Stat(filepath.Join(c.dir, name, "postmaster.pid")); err != nil {
-				break
-			}
+		for runs(pid, dir) && syscall.Kill(pid, syscall.SIGQUIT) == nil {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}
-	return nil
 }
 
 // runs reports whether a process has been started for a folder: the number in a

@@ -164,7 +164,7 @@ func (d *data) Break(what, _ string, _ time.Time) error {
 		if leader != nil {
 			at = leader
 		}
-		return at.cluster.Do(ctx, at.name, "SET ROLE "+at.user, "CREATE TABLE IF NOT EXISTS jobs (id bigint PRIMARY KEY, handler regproc)")
+		return at.cluster.Do(ctx, at.name, "SET default_transaction_read_only = off", "SET ROLE "+at.user, "CREATE TABLE IF NOT EXISTS jobs (id bigint PRIMARY KEY, handler regproc)")
 	case herokutest.StallUpgrade:
 		d.mu.Lock()
 		d.stalled = true
