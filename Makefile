@@ -20,7 +20,7 @@ bench: setup
 
 # Twenty upgrades in a row on real clusters: no row lost, nothing left behind.
 soak: setup
-	go test -run '^TestInARow$$' -soak 20 -v -timeout 60m ./cmd/sandbox
+	go test ./cmd/sandbox -run '^TestInARow$$' -v -timeout 60m -soak 20
 
 sandbox:
 	go run ./cmd/sandbox

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -15,8 +14,6 @@ import (
 	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
-	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest/clusters"
-	"github.com/pgupgrade/pgupgrade/ops/pg/cluster"
 )
 
 // hand drives Heroku's API as a person with the old upgrade guide does.
@@ -31,21 +28,7 @@ func newHand(t *testing.T, real bool) *hand {
 	h := &hand{bench: &bench{T: t, real: real, time: time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)}}
 	config := herokutest.Config{Now: func() time.Time { return h.time }}
 	if real {
-		old, next, err := cluster.Pair(cluster.Find())
-		if err != nil {
-			t.Fatal(err)
-		}
-		fleet, err := cluster.Open(old, next)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := clusters.New(fleet, slog.New(slog.NewTextHandler(t.Output(), nil)))
-		t.Cleanup(func() {
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		config = herokutest.Config{Storage: s, Speed: 8}
+		config = herokutest.Config{Storage: openClusters(t), Speed: 8}
 	}
 	h.heroku = herokutest.New(config)
 	h.heroku.AddApp(herokutest.AppSpec{Name: "orders", Formation: map[string]int{"web": 2, "worker": 1, "clock": 1}, ReleasePhase: true})

@@ -1,7 +1,6 @@
 package clusters_test
 
 import (
-	"log/slog"
 	"net/url"
 	"strings"
 	"testing"
@@ -9,29 +8,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
-	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest/clusters"
-	"github.com/pgupgrade/pgupgrade/ops/pg/cluster"
 )
 
 // TestReadOnlyByDefault is what only a real cluster can tell: its owner makes a
 // database read-only by default, which stops every program but one that asks for
 // read-write by itself; the setting reaches the follower and survives pg_upgrade.
 func TestReadOnlyByDefault(t *testing.T) {
-	old, next, err := cluster.Pair(cluster.Find())
-	if err != nil {
-		t.Fatal(err)
-	}
-	fleet, err := cluster.Open(old, next)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := clusters.New(fleet, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	b := &bench{T: t, Storage: s, real: true}
+	b := &bench{T: t, Storage: openClusters(t), real: true}
 	leader := b.create()
 	f := b.follow(leader)
 	b.owner(leader, "ALTER DATABASE current SET default_transaction_read_only = on")
