@@ -247,10 +247,8 @@ func (s *sandbox) doBreak(id string) error {
 		}
 		return s.bot.kill()
 	case "fail-upgrade":
-		for _, d := range s.heroku.Overview().Databases {
-			if d.Following != "" {
-				return s.heroku.Stage("fail upgrade", d.Name, "")
-			}
+		if name := s.follower(); name != "" {
+			return s.heroku.Stage("fail upgrade", name, "")
 		}
 		return errors.New("there is no follower yet whose upgrade could fail")
 	case "deploy":

@@ -28,6 +28,7 @@ import (
 //	rows: orders ... 0 missing           waits until the count of acknowledged rows says this
 //	heroku does deploy on orders         somebody does something at Heroku
 //	heroku does survive: web on orders   the same, with an argument
+//	heroku does hide lag on the follower the same, to whatever database follows another
 //	break kill                           presses the button of that name in the page's strip
 //
 // "..." stands for anything in between.
@@ -164,6 +165,9 @@ func (p *player) line(ctx context.Context, l line) error {
 			what, name = what[:i], what[i+len(" on "):]
 		}
 		what, arg, _ := strings.Cut(what, ": ")
+		if name == "the follower" {
+			name = p.follower()
+		}
 		return p.heroku.Stage(what, name, arg)
 	case "break":
 		return p.doBreak(l.arg)
@@ -214,6 +218,16 @@ func (p *player) holds(l line) bool {
 		}
 	}
 	return false
+}
+
+// follower is the name of the database that follows another; "" if none does.
+func (s *sandbox) follower() string {
+	for _, d := range s.heroku.Overview().Databases {
+		if d.Following != "" {
+			return d.Name
+		}
+	}
+	return ""
 }
 
 // button finds the newest message that has a button with this label.

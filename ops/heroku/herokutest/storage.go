@@ -119,9 +119,6 @@ type UpgradeLook struct {
 	Took   time.Duration
 }
 
-// underway reports whether an upgrade goes on.
-func (u UpgradeLook) underway() bool { return u.To != "" && !u.Ended }
-
 // Journal is a program's own list of the rows that were acknowledged to it. It
 // outlives the program's sessions. It is safe for concurrent use.
 type Journal struct {
