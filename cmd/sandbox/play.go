@@ -26,11 +26,13 @@ import (
 //	pgupgrade to ana: You asked          waits for a message that ana alone sees
 //	channel: Upgrade orders ... done     waits until a message in the channel holds this now
 //	heroku: orders maintenance off       waits until Heroku's side holds this
-//	heroku does deploy orders            somebody does something at Heroku
-//	slack does fail chat.update with 503 once   something happens at Slack (slacktest.Stages has the forms)
+//	rows: orders ... 0 missing           waits until the count of acknowledged rows says this
 //	heroku does deploy on orders         somebody does something at Heroku, or it will go wrong there; ": " and more may follow (herokutest.Server.Stage)
+//	heroku does survive on orders: web   the same, with an argument
+//	heroku does hide lag on the follower of orders   the same, to the database that follows the app's
 //	heroku breaks POST /upgrade/run: reset, once, after acting     calls fail (herokutest.ParseFault)
 //	heroku works again                   no call fails any more
+//	slack does fail chat.update with 503 once   something happens at Slack (slacktest.Stages has the forms)
 //	break kill                           presses the button of that name in the page's strip
 //
 // "..." stands for anything in between.
@@ -59,6 +61,7 @@ var forms = []struct {
 	{"slack", regexp.MustCompile(`^(slack) does (.+)$`)},
 	{"fault", regexp.MustCompile(`^(heroku) breaks (.+)$`)},
 	{"mend", regexp.MustCompile(`^(heroku) works (again)$`)},
+	{"rows", regexp.MustCompile(`^(rows): (.+)$`)},
 	{"heroku", regexp.MustCompile(`^(heroku): (.+)$`)},
 	{"break", regexp.MustCompile(`^(break) (.+)$`)},
 }
@@ -147,6 +150,7 @@ func (s *sandbox) play(ctx context.Context, lines []line, out io.Writer) error {
 		}
 	}
 	p.print()
+	s.report(out)
 	fmt.Fprintf(out, "\nEvery line held, in %s.\n", time.Since(begun).Round(time.Second))
 	return nil
 }
@@ -209,6 +213,12 @@ func (p *player) holds(l line) bool {
 				return true
 			}
 		}
+	case "rows":
+		for _, r := range p.count() {
+			if holds(r.String(), l.arg) {
+				return true
+			}
+		}
 	case "heroku":
 		for _, c := range cards(p.heroku.Overview()) {
 			if holds(c.text(), l.arg) {
@@ -230,6 +240,16 @@ func (p *player) holds(l line) bool {
 		}
 	}
 	return false
+}
+
+// follower is the name of the database that follows another; "" if none does.
+func (s *sandbox) follower() string {
+	for _, d := range s.heroku.Overview().Databases {
+		if d.Following != "" {
+			return d.Name
+		}
+	}
+	return ""
 }
 
 // button finds the newest message that has a button with this label.
