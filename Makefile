@@ -1,5 +1,5 @@
 # make test is what CI runs; it installs what the tests need.
-.PHONY: setup build lint test race bench sandbox
+.PHONY: setup build lint test race bench soak sandbox
 
 setup:
 	@scripts/setup
@@ -17,6 +17,10 @@ test: setup lint
 
 bench: setup
 	go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./cmd/sandbox
+
+# Twenty upgrades in a row on real clusters: no row lost, nothing left behind.
+soak: setup
+	go test ./cmd/sandbox -run '^TestInARow$$' -v -timeout 60m -soak 20
 
 sandbox:
 	go run ./cmd/sandbox

@@ -22,11 +22,15 @@ var may = map[string][]string{
 	"ops/heroku/herokutest": {},
 	"ops/pg":                {"ops"},
 	"ops/pg/pgtest":         {},
-	"bot":                   {"ops", "bot/slack"},
-	"bot/slack":             {"ops"},
-	"bot/slack/slacktest":   {},
-	"cmd/pgupgrade":         {"bot", "bot/slack", "ops", "ops/check", "ops/engine", "ops/health", "ops/heroku", "ops/pg", "ops/store", "ops/upgrade"},
-	"cmd/sandbox":           {"bot/slack/slacktest", "ops/heroku/herokutest"},
+
+	"ops/heroku/herokutest/clusters": {"ops/heroku/herokutest", "ops/pg/cluster"},
+	"ops/pg/cluster":                 {},
+
+	"bot":                 {"ops", "bot/slack"},
+	"bot/slack":           {"ops"},
+	"bot/slack/slacktest": {},
+	"cmd/pgupgrade":       {"bot", "bot/slack", "ops", "ops/check", "ops/engine", "ops/health", "ops/heroku", "ops/pg", "ops/store", "ops/upgrade"},
+	"cmd/sandbox":         {"bot/slack/slacktest", "ops/heroku/herokutest", "ops/heroku/herokutest/clusters", "ops/pg/cluster"},
 }
 
 // only lists the packages that alone may import a library.

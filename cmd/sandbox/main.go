@@ -34,6 +34,7 @@ type options struct {
 	state               string // "": a directory that is removed at the end
 	bot                 bool
 	play                string
+	postgres            string // auto, off or require; "" is off
 
 	program     string // a built pgupgrade; "": it is built
 	databaseURL string // PostgreSQL for the bot's rows; "": SQLite
@@ -52,6 +53,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	f.StringVar(&o.state, "state", "", "`directory` for the bot's rows; without it they are removed at the end")
 	f.BoolVar(&o.bot, "bot", true, "run the bot; false serves the stand-ins alone and prints how to reach them")
 	f.StringVar(&o.play, "play", "", "play a scenario `file` without the page, print the channel, and exit 0 only if all that it expects came")
+	f.StringVar(&o.postgres, "postgres", "auto", "hold the databases in real PostgreSQL clusters: `auto` if two major versions are installed, off, or require")
 	switch err := f.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -62,6 +64,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	case o.speed <= 0 || o.speed > 100:
 		fmt.Fprintln(errs, "sandbox: --speed must be above 0 and at most 100.")
+		return 2
+	case o.postgres != "auto" && o.postgres != "off" && o.postgres != "require":
+		fmt.Fprintln(errs, "sandbox: --postgres is auto, off or require.")
 		return 2
 	case o.play != "" && !o.bot:
 		fmt.Fprintln(errs, "sandbox: --play needs the bot; leave --bot=false out.")

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 // begin opens a sandbox that runs the built program, quietly.
 func begin(t *testing.T, change ...func(*options)) *sandbox {
 	t.Helper()
-	o := options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built}
+	o := options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "off"}
 	for _, f := range change {
 		f(&o)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pgupgrade/pgupgrade/bot/slack/slacktest"
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
@@ -90,6 +91,8 @@ type seen struct {
 	Views    []viewSeen    `json:"views"`
 	Heroku   []cardSeen    `json:"heroku"`
 	Breaks   []breakSeen   `json:"breaks"`
+	Rows     []rowsSeen    `json:"rows"`
+	Lag      []lagSeen     `json:"lag"`
 }
 
 type personSeen struct {
@@ -142,7 +145,11 @@ type rowSeen struct {
 
 func (s *sandbox) serveState(w http.ResponseWriter, r *http.Request) {
 	as := r.URL.Query().Get("as")
-	out := seen{Channel: "db-upgrades", Note: fmt.Sprintf("nothing here is real · speed %g", s.o.speed), Bot: s.botState(), Breaks: s.breaks(), Heroku: cards(s.heroku.Overview()), Messages: []messageSeen{}, Views: []viewSeen{}}
+	overview := s.heroku.Overview()
+	out := seen{Heroku: cards(overview), Lag: s.lag.sample(overview, time.Now()), Channel: "db-upgrades", Note: fmt.Sprintf("nothing here is real · speed %g", s.o.speed), Bot: s.botState(), Breaks: s.breaks(), Rows: s.rowsSeen(), Messages: []messageSeen{}, Views: []viewSeen{}}
+	if s.data != nil {
+		out.Note = fmt.Sprintf("PostgreSQL is real, the rest is not · speed %g", s.o.speed)
+	}
 	for _, u := range s.slack.Users() {
 		out.People = append(out.People, personSeen{u.ID, u.Name, u.Title, u.Bot})
 	}
@@ -202,7 +209,11 @@ func cards(o herokutest.Overview) []cardSeen {
 func databaseCard(d herokutest.DatabaseView) cardSeen {
 	rows := []rowSeen{{"PostgreSQL", d.Version, ""}, {"state", d.State, stateMark(d.State)}, {"connections", fmt.Sprint(d.Connections), ""}}
 	if d.Following != "" {
-		rows = append(rows, rowSeen{"following", d.Following, ""}, rowSeen{"behind by", fmt.Sprintf("%d commits", d.Behind), ""})
+		behind := "unknown"
+		if d.BehindKnown {
+			behind = fmt.Sprintf("%d commits", d.Behind)
+		}
+		rows = append(rows, rowSeen{"following", d.Following, ""}, rowSeen{"behind by", behind, ""})
 	}
 	return cardSeen{d.Name + " (" + d.App + ")", rows}
 }

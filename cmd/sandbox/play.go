@@ -28,10 +28,13 @@ import (
 //	channel: Upgrade orders ... done     waits until a message in the channel holds this now
 //	once: Writers stopped                waits until one message of the bot, here or in a thread, holds this, and no other does
 //	heroku: orders maintenance off       waits until Heroku's side holds this
-//	slack does fail chat.update with 503 once   something happens at Slack (slacktest.Stages has the forms)
-//	heroku does deploy on orders         somebody does something at Heroku, or it will go wrong there ("the follower" is the newest one); ": " and more may follow (herokutest.Server.Stage)
+//	rows: orders ... 0 missing           waits until the count of acknowledged rows says this
+//	heroku does deploy on orders         somebody does something at Heroku, or it will go wrong there; ": " and more may follow (herokutest.Server.Stage)
+//	heroku does survive on orders: web   the same, with an argument
+//	heroku does hide lag on the follower the same, to the newest database that follows another ("the follower of orders": the app's)
 //	heroku breaks POST /upgrade/run: reset, once, after acting     calls fail (herokutest.ParseFault)
 //	heroku works again                   no call fails any more
+//	slack does fail chat.update with 503 once   something happens at Slack (slacktest.Stages has the forms)
 //	setting PGUPGRADE_DOWNTIME_LIMIT=20s the bot is started with this setting
 //	break kill                           presses the button of that name in the page's strip
 //
@@ -62,6 +65,7 @@ var forms = []struct {
 	{"slack", regexp.MustCompile(`^(slack) does (.+)$`)},
 	{"fault", regexp.MustCompile(`^(heroku) breaks (.+)$`)},
 	{"mend", regexp.MustCompile(`^(heroku) works (again)$`)},
+	{"rows", regexp.MustCompile(`^(rows): (.+)$`)},
 	{"heroku", regexp.MustCompile(`^(heroku): (.+)$`)},
 	{"setting", regexp.MustCompile(`^(setting) ([A-Z_]+=.+)$`)},
 	{"break", regexp.MustCompile(`^(break) (.+)$`)},
@@ -151,6 +155,7 @@ func (s *sandbox) play(ctx context.Context, lines []line, out io.Writer) error {
 		}
 	}
 	p.print()
+	s.report(out)
 	fmt.Fprintf(out, "\nEvery line held, in %s.\n", time.Since(begun).Round(time.Second))
 	return nil
 }
@@ -209,12 +214,9 @@ func (p *player) line(ctx context.Context, l line) error {
 // stage makes something happen at Heroku.
 func (s *sandbox) stage(what, name, arg string) error {
 	if name == "the follower" {
-		for _, d := range s.heroku.Overview().Databases {
-			if d.Following != "" || d.State == "upgrading" {
-				return s.heroku.Stage(what, d.Name, arg)
-			}
+		if name = s.follower(); name == "" {
+			return errors.New("there is no follower")
 		}
-		return errors.New("there is no follower")
 	}
 	return s.heroku.Stage(what, name, arg)
 }
@@ -235,6 +237,12 @@ func (p *player) holds(l line) bool {
 	case "sees":
 		for _, v := range p.slack.Views(l.who) {
 			if holds(string(v.Raw), l.arg) || holds(fmt.Sprint(v.Errors), l.arg) {
+				return true
+			}
+		}
+	case "rows":
+		for _, r := range p.count() {
+			if holds(r.String(), l.arg) {
 				return true
 			}
 		}

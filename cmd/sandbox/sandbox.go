@@ -42,10 +42,14 @@ type sandbox struct {
 	state                        string
 	temporary                    string // removed at the end
 	bot                          *child
+	data                         *realData // nil: a model
 
 	mu     sync.Mutex
 	broken map[string]bool // by the id of a mischief that has an end
 	victim string          // the follower for which something was staged
+
+	counted counter
+	lag     lagLog
 }
 
 // open starts everything.
@@ -67,8 +71,20 @@ func open(ctx context.Context, o options, out io.Writer) (*sandbox, error) {
 func (s *sandbox) begin(ctx context.Context) (err error) {
 	s.slack = slacktest.New(slacktest.Config{AppToken: appToken, BotToken: botToken})
 	s.slack.Acme()
-	s.heroku = herokutest.New(herokutest.Config{Token: herokuKey, Speed: s.o.speed, Times: herokutest.DefaultTimes()})
+	config := herokutest.Config{Token: herokuKey, Speed: s.o.speed, Times: herokutest.DefaultTimes()}
+	if s.data, err = openData(s.o.postgres, s.out); err != nil {
+		return err
+	}
+	if s.data != nil {
+		config.Storage = s.data.storage
+	}
+	s.heroku = herokutest.New(config)
 	s.heroku.Acme()
+	if s.data != nil {
+		if err := s.data.live(ctx, s.heroku); err != nil {
+			return err
+		}
+	}
 	if s.slackURL, err = s.listen("slack", s.o.slack, s.slack.API()); err != nil {
 		return err
 	}
@@ -135,6 +151,9 @@ func (s *sandbox) settings() []string {
 		"PGUPGRADE_SOAK=" + soak.Round(time.Second).String(),
 		"PGUPGRADE_REMIND=@every 7s",
 	}
+	if s.data != nil {
+		set = append(set, "PGUPGRADE_VERSIONS="+s.data.versions())
+	}
 	if s.o.databaseURL != "" {
 		set = append(set, "DATABASE_URL="+s.o.databaseURL)
 	}
@@ -171,6 +190,9 @@ func (s *sandbox) close() error {
 	}
 	for _, x := range s.servers {
 		err = errors.Join(err, x.Close())
+	}
+	if s.data != nil {
+		err = errors.Join(err, s.data.close())
 	}
 	if s.temporary != "" {
 		err = errors.Join(err, os.RemoveAll(s.temporary))

@@ -64,6 +64,8 @@ function draw() {
   const inThread = state.messages.filter((m) => m.ts === thread || m.thread_ts === thread);
   put('thread', [inThread, me, thread], () => inThread.map((m) => message(m, 0, true)));
   $('threadcount').textContent = inThread.length > 1 ? `${inThread.length - 1} replies` : '';
+  put('rows', state.rows, () => drawRows(state.rows));
+  put('lag', state.lag, () => state.lag.map(chart));
   put('heroku', state.heroku, () => state.heroku.map(card));
   put('strip', [state.breaks], () => state.breaks.map(breakButton));
   const on = state.breaks.filter((b) => b.on).length;

@@ -72,11 +72,10 @@ func (s *Server) createAddon(c call, a *app) answer {
 		return invalid("Name is already taken")
 	}
 	d := &database{id: s.state.id("database"), name: name, owner: a, plan: plan, created: c.now, provisioned: c.now.Add(s.cfg.Times.Provision),
-		rows: map[*app]float64{}, protection: "On", forkFollow: "Available", version: newest + minors[newest]}
+		protection: "On", forkFollow: "Available"}
 	if name == "" {
 		d.name = "postgresql-" + d.id[:5]
 	}
-	d.host, d.password = "ec2-"+d.id[:8]+".compute.example", "pw"+d.id[:12]
 	if refused := s.configure(c, a, d); refused != nil {
 		return *refused
 	}
@@ -101,6 +100,7 @@ func (s *Server) createAddon(c call, a *app) answer {
 		s.remove(old, c.now)
 	}
 	d.stuck, a.stickNext = a.stickNext, false
+	s.begin(d, c.now)
 	s.state.databases = append(s.state.databases, d)
 	s.addAttachment(a, d, attachment, "", c.now)
 	body := s.addonJSON(d, c.now)
@@ -136,10 +136,10 @@ func (s *Server) configure(c call, a *app, d *database) *answer {
 			case config["version"] != nil:
 				return refuse("A follower has the version of its leader.")
 			}
-			d.leader, d.version, d.bytes = leader, leader.version, leader.bytes
+			d.leader, d.version = leader, leader.version
 			d.credentials = slices.Clone(leader.credentials) // a physical copy has the roles
 		case "version":
-			if minors[value] == "" {
+			if !slices.Contains(s.storage.Majors(), value) {
 				return refuse("Version %s is not available.", value)
 			}
 			d.version = value + minors[value]
@@ -206,6 +206,7 @@ func (s *Server) deleteAddon(c call, a *app) answer {
 		for _, f := range s.state.databases {
 			if f.leader == d {
 				f.leader = nil
+				f.data.Unfollow(c.now)
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func (s *Server) capture(c call, d *database) answer {
 			from = all[0].name
 		}
 	}
-	t := &transfer{id: s.state.id("transfer"), num: s.state.nextBackup(d.owner), owner: d.owner, from: from, fromURL: d.url(), bytes: d.bytes, created: c.now, ends: c.now.Add(s.cfg.Times.Backup)}
+	t := &transfer{id: s.state.id("transfer"), num: s.state.nextBackup(d.owner), owner: d.owner, from: from, fromURL: d.url(), bytes: d.data.Look(c.now).Bytes, created: c.now, ends: c.now.Add(s.cfg.Times.Backup)}
 	s.state.transfers = append(s.state.transfers, t)
 	return did(http.StatusCreated, s.transferJSON(c, t), "backup.capture "+d.name)
 }

@@ -33,6 +33,7 @@ type DatabaseView struct {
 	State       string `json:"state"` // provisioning, provisioned, upgrading, deprovisioning
 	Following   string `json:"following"`
 	Behind      int    `json:"behind"`
+	BehindKnown bool   `json:"behind_known"`
 	Connections int    `json:"connections"`
 }
 
@@ -67,7 +68,8 @@ func (s *Server) Overview() Overview {
 		o.Apps = append(o.Apps, v)
 	}
 	for _, d := range s.state.databases {
-		v := DatabaseView{Name: d.name, App: d.owner.name, Plan: strings.TrimPrefix(d.plan, pgService+":"), Version: d.version, State: "provisioned", Connections: s.connections(d, now)}
+		look := d.data.Look(now)
+		v := DatabaseView{Name: d.name, App: d.owner.name, Plan: strings.TrimPrefix(d.plan, pgService+":"), Version: d.version, State: "provisioned", Connections: look.Sessions}
 		switch {
 		case !d.destroyed.IsZero():
 			v.State = "deprovisioning"
@@ -78,7 +80,7 @@ func (s *Server) Overview() Overview {
 		}
 		if d.leader != nil {
 			v.Following = d.leader.name
-			v.Behind = s.lag(d, now)
+			v.Behind, v.BehindKnown = look.Behind, look.BehindKnown
 		}
 		o.Databases = append(o.Databases, v)
 	}

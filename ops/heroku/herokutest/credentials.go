@@ -3,7 +3,6 @@ package herokutest
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,13 +12,34 @@ import (
 // credential is a role of a database beside its default one. It is used by
 // attaching the database with the namespace "credential:NAME".
 type credential struct {
-	id, name, password string
-	active             time.Time // when it can be used
+	id, name string
+	active   time.Time // when it can be used
 }
 
-func (s *Server) newCredential(name string, active time.Time) *credential {
-	id := s.state.id("credential")
-	return &credential{id: id, name: name, password: "pw" + id[:12], active: active}
+// prepares is how long a new credential takes to be usable.
+const prepares = time.Second
+
+// addCredential makes one in a database and so in its followers.
+func (s *Server) addCredential(d *database, name string, active time.Time) error {
+	if err := d.data.Credential(name); err != nil {
+		return err
+	}
+	x := &credential{id: s.state.id("credential"), name: name, active: active}
+	for _, m := range s.family(d) {
+		m.credentials = append(m.credentials, x)
+	}
+	return nil
+}
+
+// family is a database and those that follow it: a physical copy has the roles.
+func (s *Server) family(d *database) []*database {
+	out := []*database{d}
+	for _, f := range s.state.databases {
+		if f.leader == d {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 func (d *database) credential(name string) *credential {
@@ -40,7 +60,6 @@ func (d *database) dropCredential(name string) {
 const (
 	asCredential = "credential:"
 	asPooler     = "connection-pooling:default"
-	poolerPort   = "6432" // not the database's own: poolers listen elsewhere
 )
 
 // reachable says why an attachment in this namespace cannot be made, or nothing.
@@ -62,20 +81,13 @@ func (t *attachment) url() string { return t.database.urlOf(t.namespace) }
 
 // urlOf is the database's connection URL in a namespace.
 func (d *database) urlOf(namespace string) string {
-	if namespace == "" {
-		return d.url()
-	}
-	u, err := url.Parse(d.url())
-	if err != nil {
-		return d.url() // ours; it parses
-	}
 	if namespace == asPooler {
-		u.Host = u.Hostname() + ":" + poolerPort
+		return d.data.Pooler()
 	}
 	if x := d.credential(strings.TrimPrefix(namespace, asCredential)); x != nil {
-		u.User = url.UserPassword(x.name, x.password)
+		return d.data.URL(x.name)
 	}
-	return u.String()
+	return d.url()
 }
 
 // serves reports whether a connection URL leads to this database and is let in.
@@ -85,7 +97,7 @@ func (d *database) serves(at string) bool {
 		return true
 	}
 	if i := strings.LastIndexByte(at, '/'); i < 0 || !strings.HasSuffix(main, at[i:]) {
-		return false // another database; asked often, and the rest is slow
+		return false // another database; the rest is slow
 	}
 	if at == d.urlOf(asPooler) {
 		return true
@@ -129,14 +141,9 @@ func (s *Server) onCredential(r func(call, *database, *credential) answer) route
 }
 
 func (s *Server) credentialJSON(d *database, x *credential, now time.Time) map[string]any {
-	u, err := url.Parse(d.url())
-	if err != nil {
-		return nil // ours; it parses
-	}
-	id, name, state, user := d.id, "default", "active", u.User.Username()
-	password, _ := u.User.Password()
+	id, name, state, at := d.id, "default", "active", d.url()
 	if x != nil {
-		id, name, user, password = x.id, x.name, x.name, x.password
+		id, name, at = x.id, x.name, d.data.URL(x.name)
 		if now.Before(x.active) {
 			state = "wait_for_provisioning"
 		}
@@ -144,8 +151,10 @@ func (s *Server) credentialJSON(d *database, x *credential, now time.Time) map[s
 	if len(d.rotating) > 0 {
 		state = "rotating"
 	}
-	return map[string]any{"uuid": id, "name": name, "state": state, "database": strings.TrimPrefix(u.Path, "/"), "host": u.Hostname(), "port": atoi(u.Port()),
-		"credentials": []any{map[string]any{"user": user, "password": password, "state": "active"}}}
+	u := place(at)
+	password, _ := u.User.Password()
+	return map[string]any{"uuid": id, "name": name, "state": state, "database": strings.TrimPrefix(u.Path, "/"), "host": u.Hostname(), "port": port(u),
+		"credentials": []any{map[string]any{"user": u.User.Username(), "password": password, "state": "active"}}}
 }
 
 func (s *Server) listCredentials(c call, d *database) answer {
@@ -176,7 +185,9 @@ func (s *Server) createCredential(c call, d *database) answer {
 	case name == "default" || d.credential(name) != nil:
 		return no(http.StatusUnprocessableEntity, "unprocessable_entity", "The credential %s already exists.", name)
 	}
-	d.credentials = append(d.credentials, s.newCredential(name, c.now.Add(reconnects)))
+	if err := s.addCredential(d, name, c.now.Add(prepares)); err != nil {
+		return unprocessable("The credential %s could not be created: %s.", name, err)
+	}
 	return did(http.StatusCreated, message("Creating the credential %s.", name), "credential.create "+d.name+" "+name)
 }
 
@@ -184,23 +195,30 @@ func (s *Server) deleteCredential(c call, d *database, x *credential) answer {
 	if x == nil {
 		return no(http.StatusUnprocessableEntity, "unprocessable_entity", "The default credential cannot be destroyed.")
 	}
-	for _, t := range s.state.of(d) {
-		if t.namespace == asCredential+x.name {
-			return no(http.StatusUnprocessableEntity, "unprocessable_entity", "The credential %s is attached to %s; detach it first.", x.name, t.app.name)
+	if d.leader != nil {
+		return unprocessable("You can't destroy credentials on a follower.")
+	}
+	for _, m := range s.family(d) {
+		for _, t := range s.state.of(m) {
+			if t.namespace == asCredential+x.name {
+				return unprocessable("The credential %s is attached to %s; detach it first.", x.name, t.app.name)
+			}
 		}
 	}
-	for i := range d.credentials {
-		if d.credentials[i] == x {
-			d.credentials = append(d.credentials[:i:i], d.credentials[i+1:]...)
-			break
-		}
+	if err := d.data.Revoke(x.name); err != nil {
+		return unprocessable("The credential %s could not be destroyed: %s.", x.name, err)
+	}
+	for _, m := range s.family(d) {
+		m.dropCredential(x.name)
 	}
 	return did(http.StatusOK, message("The credential %s has been destroyed.", x.name), "credential.destroy "+d.name+" "+x.name)
 }
 
 func (s *Server) rotateCredential(c call, d *database, x *credential) answer {
 	forced, _ := c.body["forced"].(bool)
-	s.rotate(d, x, forced, c.now)
+	if refused := s.rotate(d, x, forced, c.now); refused != nil {
+		return *refused
+	}
 	name := "default"
 	if x != nil {
 		name = x.name
@@ -211,7 +229,9 @@ func (s *Server) rotateCredential(c call, d *database, x *credential) answer {
 func (s *Server) rotateAll(c call, d *database) answer {
 	forced, _ := c.body["forced"].(bool)
 	for _, x := range append([]*credential{nil}, d.credentials...) {
-		s.rotate(d, x, forced, c.now)
+		if refused := s.rotate(d, x, forced, c.now); refused != nil {
+			return *refused
+		}
 	}
 	return did(http.StatusOK, message("Rotating all credentials."), "credential.rotate "+d.name+" all")
 }
@@ -219,28 +239,43 @@ func (s *Server) rotateAll(c call, d *database) answer {
 // rotate gives a credential a new password, and with it a new value and a
 // release to every app that has it attached. Unless it is forced, the old
 // password works until no current release holds it.
-func (s *Server) rotate(d *database, x *credential, forced bool, now time.Time) {
+func (s *Server) rotate(d *database, x *credential, forced bool, now time.Time) *answer {
+	refuse := func(a answer) *answer { return &a }
+	role := ""
+	if x != nil {
+		role = x.name
+	}
+	if d.leader != nil {
+		return refuse(unprocessable("You can't rotate credentials on a follower."))
+	}
 	var touched []*attachment
-	for _, t := range s.state.of(d) {
-		name, custom := strings.CutPrefix(t.namespace, asCredential)
-		if x == nil && !custom || x != nil && custom && name == x.name {
-			touched = append(touched, t)
-			if !forced {
-				d.rotating = append(d.rotating, t.url())
+	var were []string
+	for _, m := range s.family(d) {
+		for _, t := range s.state.of(m) {
+			name, custom := strings.CutPrefix(t.namespace, asCredential)
+			if x == nil && !custom || x != nil && custom && name == x.name {
+				touched, were = append(touched, t), append(were, t.url())
 			}
 		}
 	}
-	id := s.state.id("rotation")
-	if x == nil {
-		d.password, d.address = "pw"+id[:12], ""
-	} else {
-		x.password = "pw" + id[:12]
+	if err := d.data.Rotate(role, forced); err != nil {
+		return refuse(unprocessable("The credential could not be rotated: %s.", err))
 	}
 	if forced {
-		d.endSessions(now)
+		d.data.Reset(now)
+	} else {
+		for i, t := range touched {
+			t.database.rotating = append(t.database.rotating, were[i])
+		}
 	}
-	for _, t := range touched {
-		s.release(t.app, "Update "+t.name+" (@ref:"+d.name+")", s.state.vars(t.app, now), now)
+	s.update(touched, now)
+	return nil
+}
+
+// update makes the releases that new values of config vars make.
+func (s *Server) update(all []*attachment, now time.Time) {
+	for _, t := range all {
+		s.release(t.app, "Update "+t.name+" (@ref:"+t.database.name+")", s.state.vars(t.app, now), now)
 	}
 }
 

@@ -3,7 +3,6 @@ package herokutest
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -12,38 +11,18 @@ func (s *Server) ready(d *database, now time.Time) bool {
 	return !d.stuck && !now.Before(d.provisioned)
 }
 
-// connections counts who is connected: each dyno of an app whose current
-// release leads here, an external client with a copied URL, and strangers.
-func (s *Server) connections(d *database, now time.Time) int {
-	if d.reconnecting(now) {
-		return d.strangers
-	}
-	n := d.strangers
-	for _, a := range s.state.apps {
-		if cur := a.current(); cur != nil && s.byURL(cur.vars["DATABASE_URL"]) == d {
-			for _, x := range a.dynos {
-				if x.up(now, s.cfg.Times.DynoStart) {
-					n++
-				}
-			}
-		}
-		if a.copied == d {
-			n++
-		}
-		if a.connected == d {
-			n++
-		}
-	}
-	return n
-}
-
 func (s *Server) info(c call, d *database) answer {
 	if !s.ready(d, c.now) {
 		return ok(map[string]any{"addon_id": d.id, "name": d.name, "plan": strings.TrimPrefix(d.plan, pgService+":"), "waiting?": true, "info": []any{}, "following": s.following(d)})
 	}
-	status := "Available"
+	at, status := place(d.url()), "Available"
+	password, _ := at.User.Password()
 	if d.upgradeTo != "" {
 		status = "Upgrading"
+	}
+	look := d.data.Look(c.now)
+	if d.zeroLag {
+		look.Behind = 0
 	}
 	var rows []any
 	row := func(name string, values ...any) { rows = append(rows, map[string]any{"name": name, "values": values}) }
@@ -53,10 +32,10 @@ func (s *Server) info(c call, d *database) answer {
 	}
 	row("Plan", strings.TrimPrefix(d.plan, pgService+":"))
 	row("Status", status)
-	row("Data Size", fmt.Sprintf("%.2f GB / 64 GB (%.2f%%)", float64(d.bytes)/1e9, float64(d.bytes)/64e9*100))
+	row("Data Size", fmt.Sprintf("%.2f GB / 64 GB (%.2f%%)", float64(look.Bytes)/1e9, float64(look.Bytes)/64e9*100))
 	row("Tables", 48)
 	row("PG Version", d.version)
-	row("Connections", fmt.Sprintf("%d/120", s.connections(d, c.now)))
+	row("Connections", fmt.Sprintf("%d/120", look.Sessions))
 	row("Connection Pooling", "Available")
 	row("Credentials", 1+len(d.credentials))
 	row("Fork/Follow", s.forkable(d, c.now))
@@ -76,8 +55,8 @@ func (s *Server) info(c call, d *database) answer {
 	}
 	if d.leader != nil {
 		urlRow("Following", d.leader.url())
-		if !d.noLag {
-			row("Behind By", fmt.Sprintf("%d commits", s.lag(d, c.now)))
+		if !d.noLag && look.BehindKnown {
+			row("Behind By", fmt.Sprintf("%d commits", look.Behind))
 		}
 	}
 	urlRow("Followers", followers...)
@@ -88,12 +67,12 @@ func (s *Server) info(c call, d *database) answer {
 	row("Maintenance", d.required())
 	row("Maintenance window", d.longWindow())
 	if d.tier() == "essential" {
-		return ok(s.tenantInfo(d, rows))
+		return ok(s.tenantInfo(d, look.Bytes, rows))
 	}
 	return ok(map[string]any{
 		"addon_id": d.id, "name": d.name, "heroku_resource_id": "resource-" + d.name + "@heroku.com", "plan": map[string]any{"id": 170, "name": strings.TrimPrefix(d.plan, pgService+":")},
-		"metaas_source": "dod-" + d.url(), "created_at": stamp(d.created), "status_updated_at": stamp(d.created), "port": 5432, "database_name": "d" + d.id[:8], "database_user": "u" + d.id[:6],
-		"database_password": d.password, "resource_url": d.url(), "postgres_version": d.version, "num_bytes": d.bytes, "num_tables": 48, "num_connections": s.connections(d, c.now),
+		"metaas_source": "dod-" + d.url(), "created_at": stamp(d.created), "status_updated_at": stamp(d.created), "port": port(at), "database_name": strings.TrimPrefix(at.Path, "/"), "database_user": at.User.Username(),
+		"database_password": password, "resource_url": d.url(), "postgres_version": d.version, "num_bytes": look.Bytes, "num_tables": 48, "num_connections": look.Sessions,
 		"num_connections_waiting": 0, "current_transaction": 269601263, "target_transaction": nil, "is_in_recovery": d.leader != nil, "hot_standby?": true, "standalone?": d.leader == nil,
 		"following": s.following(d), "leader": nameOf(d.leader), "forked_from": idOf(d.forkedFrom), "credentials": 1 + len(d.credentials), "available_for_ingress": true, "waiting?": d.upgradeTo != "", "info": rows,
 	})
@@ -131,17 +110,13 @@ func (s *Server) unfollow(c call, d *database) answer {
 	if d.upgradeTo != "" {
 		return unprocessable("You can't unfollow while an upgrade is in progress.")
 	}
-	behind := float64(s.lag(d, c.now))
-	for a, rows := range d.leader.rows {
-		have := max(0, rows-behind)
-		d.rows[a], behind = have, max(0, behind-rows)
-	}
 	d.leader, d.unfollowed = nil, c.now
+	d.data.Unfollow(c.now)
 	return did(http.StatusOK, map[string]any{"message": "unfollowed"}, "database.unfollow "+d.name)
 }
 
 func (s *Server) connectionReset(c call, d *database) answer {
-	d.endSessions(c.now)
+	d.data.Reset(c.now)
 	return did(http.StatusOK, message("Connections terminated."), "connection.reset "+d.name)
 }
 
@@ -169,7 +144,8 @@ func (d *database) required() string {
 
 // tenantInfo is what the Data API says about a database on a shared server:
 // less than about others.
-func (s *Server) tenantInfo(d *database, rows []any) map[string]any {
+func (s *Server) tenantInfo(d *database, bytes int64, rows []any) map[string]any {
+	at := place(d.url())
 	var shown []any
 	for _, r := range rows {
 		switch r.(map[string]any)["name"] {
@@ -178,8 +154,8 @@ func (s *Server) tenantInfo(d *database, rows []any) map[string]any {
 			shown = append(shown, r)
 		}
 	}
-	return map[string]any{"addon_id": d.id, "name": d.name, "plan": strings.TrimPrefix(d.plan, pgService+":"), "created_at": stamp(d.created), "database_user": "u" + d.id[:6],
-		"database_name": "d" + d.id[:8], "resource_url": d.url(), "available_for_ingress": true, "standalone?": true, "waiting?": d.upgradeTo != "", "num_bytes": d.bytes, "info": shown}
+	return map[string]any{"addon_id": d.id, "name": d.name, "plan": strings.TrimPrefix(d.plan, pgService+":"), "created_at": stamp(d.created), "database_user": at.User.Username(),
+		"database_name": strings.TrimPrefix(at.Path, "/"), "resource_url": d.url(), "available_for_ingress": true, "standalone?": true, "waiting?": d.upgradeTo != "", "num_bytes": bytes, "info": shown}
 }
 
 func nameOf(d *database) any {
@@ -195,5 +171,3 @@ func idOf(d *database) any {
 	}
 	return d.id
 }
-
-func atoi(s string) int { n, _ := strconv.Atoi(s); return n } // of a URL of ours; 0 without a port

@@ -30,10 +30,13 @@ type app struct {
 	features    map[string]bool
 	vars        map[string]string // set by hand
 	created     time.Time
-	acked       float64   // rows that some database acknowledged to this app's writers
-	copied      *database // an external client writes to this database with a copied URL
-	connected   *database // an external client is connected to this database, and only reads
 	appServices
+	closed    time.Time // since when maintenance mode stops new requests
+	writers   map[writerKey]*writer
+	outsiders []*outsider
+	outside   int             // how many outsiders there ever were
+	surviving map[string]bool // kinds of dynos that write on, unseen, when they are stopped
+	tally     tally
 }
 
 type process struct {
@@ -45,6 +48,8 @@ type dyno struct {
 	id, name, kind, command string
 	started                 time.Time
 	stops                   time.Time // zero: does not stop
+	url                     string    // with which it was started
+	since                   time.Time // the start that took url
 }
 
 type release struct {
@@ -69,36 +74,27 @@ const (
 	stalled = "stalled"
 )
 
-// Role of a database in time: a follower catches up, is upgraded, leads.
+// database is what Heroku knows of a database; what holds its rows is data.
 type database struct {
-	id, name     string
-	owner        *app
-	plan         string
-	version      string // "15.13"
-	host         string
-	password     string
-	address      string // what url returns, once host and password are there
-	created      time.Time
-	provisioned  time.Time // when it will be
-	announced    bool      // its config var and release were made
-	destroyed    time.Time // when it will be gone; zero: not asked for
-	leader       *database
-	forkedFrom   *database
-	upgradeTo    string
-	upgradeBegun time.Time
-	upgradeEnds  time.Time
-	upgradeFails string // scripted: the message
-	noVersion    bool   // scripted: the upgrade ends without the version changing
-	stalled      bool   // scripted: its upgrade never ends
-	stuck        bool   // scripted: never provisioned
-	lingers      bool   // scripted: its destruction does not end
-	lagRising    bool   // scripted
-	noLag        bool   // scripted: no Behind By row
-	bytes        int64
-	lastWrite    time.Time
-	rows         map[*app]float64 // acknowledged rows that are in it
-	protection   string
-	forkFollow   string
+	id, name    string
+	owner       *app
+	plan        string
+	data        Data
+	version     string // "15.13"
+	created     time.Time
+	provisioned time.Time // when it will be
+	announced   bool      // its config var and release were made
+	destroyed   time.Time // when it will be gone; zero: not asked for
+	leader      *database
+	forkedFrom  *database
+	upgradeTo   string    // while an upgrade is under way, and when it failed
+	rebuilt     time.Time // when a follower whose leader was upgraded in place is made anew; zero: not begun
+	stuck       bool      // scripted: never provisioned
+	lingers     bool      // scripted: its destruction does not end
+	noLag       bool      // scripted: no Behind By row
+	zeroLag     bool      // scripted: Behind By says 0 whatever is behind
+	protection  string
+	forkFollow  string
 	databaseServices
 }
 
@@ -167,17 +163,7 @@ func (s *state) named(a *app, name string) *attachment {
 	return nil
 }
 
-// url is asked for with every row that a writer writes, so it is made once.
-func (d *database) url() string {
-	if d.address == "" {
-		host := d.host
-		if !strings.Contains(host, ":") {
-			host += ":5432"
-		}
-		d.address = fmt.Sprintf("postgres://u%s:%s@%s/d%s", d.id[:6], d.password, host, d.id[:8])
-	}
-	return d.address
-}
+func (d *database) url() string { return d.data.URL("") }
 
 func (d *database) tier() string {
 	name, _, _ := strings.Cut(strings.TrimPrefix(d.plan, "heroku-postgresql:"), "-")

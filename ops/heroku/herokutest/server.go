@@ -26,12 +26,14 @@ type Times struct {
 	DynoStart time.Duration // from starting to up
 	Destroy   time.Duration
 	Settle    time.Duration // from a database's becoming its own to when it can be followed
+	Request   time.Duration // the longest that a request goes on: the router's limit
 }
 
 // DefaultTimes tell the whole story in about two minutes.
 func DefaultTimes() Times {
 	return Times{Provision: 8 * time.Second, CatchUp: 10 * time.Second, Upgrade: 12 * time.Second, Release: 2 * time.Second,
-		Backup: 6 * time.Second, DynoStop: 1500 * time.Millisecond, DynoStart: 1200 * time.Millisecond, Destroy: time.Second, Settle: 20 * time.Second}
+		Backup: 6 * time.Second, DynoStop: 1500 * time.Millisecond, DynoStart: 1200 * time.Millisecond, Destroy: time.Second,
+		Settle: 20 * time.Second, Request: 30 * time.Second}
 }
 
 // Config says how the stand-in behaves.
@@ -44,7 +46,9 @@ type Config struct {
 	Now   func() time.Time
 	Speed float64
 	Times Times
-	Log   *slog.Logger
+	// Storage holds the data of the databases; nil is a model in memory.
+	Storage Storage
+	Log     *slog.Logger
 }
 
 // Server is the stand-in. It is safe for concurrent use.
@@ -52,6 +56,7 @@ type Server struct {
 	cfg     Config
 	started time.Time
 	api     http.Handler
+	storage Storage
 
 	mu      sync.Mutex
 	state   state
@@ -74,7 +79,10 @@ func New(c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: c, started: time.Now(), limits: map[string]*bucket{}}
+	if c.Storage == nil {
+		c.Storage = NewModel(c.Times)
+	}
+	s := &Server{cfg: c, started: time.Now(), limits: map[string]*bucket{}, storage: c.Storage}
 	s.state.init()
 	s.api = s.routes()
 	return s

@@ -15,8 +15,6 @@ type databaseServices struct {
 	window      string         // "Sunday 22:30"
 	prepared    *preparation   // an upgrade that waits for its window
 	maintained  []maintenance  // the newest first; what was, is, or is planned
-	strangers   int            // sessions that do not come back when they are ended
-	reset       time.Time      // when all sessions were last ended
 	unfollowed  time.Time      // when it became a database of its own; zero: it always was
 }
 
@@ -51,12 +49,3 @@ func (s *Server) inUse(url string) bool {
 	}
 	return false
 }
-
-// endSessions does what connection_reset does: the app's own connections come
-// back after a moment, others do not.
-func (d *database) endSessions(now time.Time) { d.reset, d.strangers = now, 0 }
-
-// reconnects is how long a client of an app takes to connect anew.
-const reconnects = time.Second
-
-func (d *database) reconnecting(now time.Time) bool { return now.Sub(d.reset) < reconnects }

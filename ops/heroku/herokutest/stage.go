@@ -35,7 +35,8 @@ func (s *Server) AddApp(spec AppSpec) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.play()
-	a := &app{id: s.state.id("app"), name: spec.Name, maintenance: spec.Maintenance, created: now.Add(-90 * 24 * time.Hour), vars: map[string]string{"RACK_ENV": "production"}, features: map[string]bool{"preboot": false}}
+	a := &app{id: s.state.id("app"), name: spec.Name, maintenance: spec.Maintenance, created: now.Add(-90 * 24 * time.Hour), vars: map[string]string{"RACK_ENV": "production"}, features: map[string]bool{"preboot": false},
+		writers: map[writerKey]*writer{}, surviving: map[string]bool{}}
 	commands := map[string]string{"web": "bin/web", "worker": "bin/worker"}
 	kinds := []string{}
 	for kind := range spec.Formation {
@@ -63,9 +64,13 @@ func (s *Server) AddDatabase(spec DatabaseSpec) {
 	now := s.play()
 	a := s.state.app(spec.App)
 	d := &database{id: s.state.id("database"), name: spec.Name, owner: a, plan: pgService + ":" + spec.Plan, version: spec.Version, created: a.created, provisioned: a.created,
-		announced: true, bytes: spec.Bytes, rows: map[*app]float64{}, protection: "On", forkFollow: cmp.Or(spec.ForkFollow, "Available")}
-	d.host, d.password = "ec2-"+d.id[:8]+".compute.example", "pw"+d.id[:12]
-	d.leader, d.host = s.state.database(spec.Follows), cmp.Or(spec.Host, d.host)
+		announced: true, protection: "On", forkFollow: cmp.Or(spec.ForkFollow, "Available")}
+	data := DataSpec{ID: d.id, Version: spec.Version, Bytes: spec.Bytes, Host: spec.Host, Usable: d.provisioned}
+	if d.leader = s.state.database(spec.Follows); d.leader != nil {
+		d.data = s.storage.Follow(d.leader.data, data, now)
+	} else {
+		d.data = s.storage.Create(data, now)
+	}
 	s.state.databases = append(s.state.databases, d)
 	s.addAttachment(a, d, "DATABASE", "", now)
 	a.releases = append(a.releases, &release{id: s.state.id("release"), version: a.releases[len(a.releases)-1].version + 1, description: "Attach DATABASE (@ref:" + d.name + ")",
@@ -115,6 +120,7 @@ func (s *Server) Stage(what, name, arg string) error {
 			return fmt.Errorf("the database of %q has no follower", of)
 		}
 	}
+	var err error
 	onApp := map[string]func(){
 		"deploy": func() {
 			s.release(a, "Deploy "+s.state.id("commit")[:7], s.state.vars(a, now), now)
@@ -141,10 +147,23 @@ func (s *Server) Stage(what, name, arg string) error {
 		"hang dynos":     func() { a.start(now.Add(1000 * time.Hour)) },
 		"start dynos":    func() { a.start(now) },
 		"preboot":        func() { a.features["preboot"] = true },
-		"copy url":       func() { a.copied = s.byURL(s.state.vars(a, now)["DATABASE_URL"]) },
-		"connect":        func() { a.connected = s.state.database(arg) },
-		"disconnect":     func() { a.connected = nil },
-		"set var":        func() { k, v, _ := strings.Cut(arg, "="); a.vars[k] = v },
+		"copy url":       func() { s.outsider(a, writesExternal, Session{}, now) },
+		"session":        func() { s.outsider(a, writesSession, Session{ReadWrite: true}, now) },
+		"unseen":         func() { s.outsider(a, arg, Session{}, now) },
+		"survive":        func() { a.surviving[arg] = true },
+		"connect": func() {
+			to := s.state.database(arg)
+			if to == nil {
+				err = fmt.Errorf("there is no database %q", arg)
+				return
+			}
+			a.comes(onlyReads, to.url(), Session{})
+		},
+		"disconnect": func() {
+			a.outsiders = slices.DeleteFunc(a.outsiders, func(o *outsider) bool { return o.kind == onlyReads })
+		},
+		"end outsiders": func() { a.outsiders = nil },
+		"set var":       func() { k, v, _ := strings.Cut(arg, "="); a.vars[k] = v },
 		"copy var": func() { // a hand-copied URL of another app's database
 			k, from, _ := strings.Cut(arg, " ")
 			a.vars[k] = s.state.vars(s.state.app(from), now)["DATABASE_URL"]
@@ -161,24 +180,22 @@ func (s *Server) Stage(what, name, arg string) error {
 		},
 	}
 	onDatabase := map[string]func(){
-		"fail upgrade":         func() { d.upgradeFails = cmp.Or(arg, "upgrade failed: internal error") },
-		"stall upgrade":        func() { d.stalled = true },
-		"keep version":         func() { d.noVersion = true },
-		"go on":                func() { d.stalled = false },
 		"hide lag":             func() { d.noLag = true },
 		"show lag":             func() { d.noLag = false },
-		"raise lag":            func() { d.lagRising = true },
-		"let lag fall":         func() { d.lagRising = false },
+		"zero lag":             func() { d.zeroLag = true },
 		"linger":               func() { d.lingers = true },
 		"go":                   func() { d.lingers = false },
 		"stick":                func() { d.stuck = true },
 		"unstick":              func() { d.stuck = false },
-		"open session":         func() { d.strangers++ },
+		"open session":         func() { s.storage.Connect(d.url(), Session{Once: true}, NewJournal("stranger")) },
 		"fork/follow":          func() { d.forkFollow = arg },
 		"database maintenance": func() { d.maintained = append([]maintenance{{status: arg}}, d.maintained...) },
-		"credential":           func() { d.credentials = append(d.credentials, s.newCredential(arg, now)) },
+		"credential":           func() { err = s.addCredential(d, arg, now) },
 		"drop credential":      func() { d.dropCredential(arg) },
 		"destroy":              func() { d.destroyed = now },
+	}
+	for _, fault := range []string{CutLink, MendLink, HoldReplay, ResumeReplay, RaiseLag, LetLagFall, FailUpgrade, StallUpgrade, GoOn, KeepVersion} {
+		onDatabase[fault] = func() { err = d.data.Break(fault, arg, now) }
 	}
 	f, ok := onApp[what]
 	if ok && a == nil {
@@ -193,7 +210,7 @@ func (s *Server) Stage(what, name, arg string) error {
 		}
 	}
 	f()
-	return nil
+	return err
 }
 
 // follower is the newest database that follows the one attached to an app as DATABASE.

@@ -3,6 +3,7 @@ package herokutest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ func (s *Server) target(c call, d *database) (to string, bad *answer) {
 	from, _, _ := strings.Cut(d.version, ".")
 	f, _ := strconv.Atoi(from)
 	t, err := strconv.Atoi(to)
-	if err != nil || minors[to] == "" || t <= f {
+	if err != nil || !slices.Contains(s.storage.Majors(), to) || t <= f {
 		a := unprocessable("Version %s is not available for this database.", to)
 		return "", &a
 	}
@@ -59,7 +60,6 @@ func (s *Server) runUpgrade(c call, d *database) answer {
 		s.beginInPlace(d, to, c.now)
 	} else {
 		s.beginUpgrade(d, to, c.now)
-		d.unfollowed = d.upgradeEnds
 	}
 	return did(http.StatusOK, message("Started the upgrade. Follow it with `pg:upgrade:wait`."), "upgrade.run "+d.name+" "+to)
 }
@@ -81,11 +81,27 @@ func (s *Server) runPrepared(c call, d *database) answer {
 // beginInPlace upgrades a database that leads, and after it its followers. It
 // takes no writes meanwhile.
 func (s *Server) beginInPlace(d *database, to string, now time.Time) {
-	d.upgradeTo, d.upgradeBegun, d.upgradeEnds = to, now, now.Add(s.cfg.Times.Upgrade)
+	d.upgradeTo = to
+	d.data.Upgrade(to, now)
 	for _, f := range s.state.databases {
 		if f.leader == d {
-			f.upgradeTo, f.upgradeBegun, f.upgradeEnds = to, now, d.upgradeEnds.Add(s.cfg.Times.Upgrade)
+			f.upgradeTo = to
 		}
+	}
+}
+
+// rebuild makes a follower anew once its leader was upgraded in place: no
+// physical follower crosses a major version.
+func (s *Server) rebuild(f *database, now time.Time) {
+	switch {
+	case f.leader.upgradeTo != "": // not yet
+	case f.rebuilt.IsZero():
+		f.rebuilt = now.Add(s.cfg.Times.Upgrade)
+		f.data.Drop()
+		f.data = s.storage.Follow(f.leader.data, DataSpec{ID: f.id, Version: f.leader.version, Usable: f.rebuilt}, now)
+	case !now.Before(f.rebuilt) && f.data.Look(now).Ready:
+		f.version, f.upgradeTo, f.rebuilt = f.leader.version, "", time.Time{}
+		s.update(s.state.of(f), now) // a real one listens elsewhere now
 	}
 }
 
@@ -148,16 +164,12 @@ func (s *Server) upgradeStatus(c call, d *database) answer {
 	if d.upgradeTo == "" {
 		return ok(wait(false, "available"))
 	}
-	part := float64(c.now.Sub(d.upgradeBegun)) / float64(d.upgradeEnds.Sub(d.upgradeBegun))
-	if d.stalled {
-		part = min(part, 0.5)
-	}
-	switch {
-	case part >= 1 && d.upgradeFails != "":
-		return ok(wait(false, d.upgradeFails, "error?", true))
-	case part < 0.25:
+	switch u := d.data.Look(c.now).Upgrade; {
+	case u.Failed != "":
+		return ok(wait(false, u.Failed, "error?", true))
+	case u.Step <= 1:
 		return ok(wait(true, "preparing upgrade service", "error?", false, "step", "1/3"))
-	case part < 0.85:
+	case u.Step == 2:
 		return ok(wait(true, "upgrading", "error?", false, "step", "2/3"))
 	}
 	return ok(wait(true, "performing final cleanup steps after upgrade", "error?", false, "step", "3/3"))

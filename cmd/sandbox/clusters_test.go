@@ -1,0 +1,179 @@
+package main
+
+import (
+	"flag"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var inARow = flag.Int("soak", 1, "how many plays on real clusters TestInARow plays, one after the other")
+
+// tales are played on real clusters with every writer running.
+var tales = []struct {
+	name string
+	tell func(t *testing.T, s *sandbox, p *player)
+}{
+	{"happy", func(t *testing.T, s *sandbox, p *player) {
+		s.says(t, p, `
+			ana: /pgupgrade start orders
+			pgupgrade: May the cutover begin
+			ben presses Approve cutover
+			pgupgrade: Upgraded to PostgreSQL 17
+			pgupgrade: Downtime
+			heroku: orders · DATABASE orders-pg17 ... maintenance off · formation clock=1 web=2 worker=1
+			ana presses App looks good
+			ben presses Destroy…
+			ben fills in orders
+			pgupgrade: Upgrade of orders is done`)
+	}},
+	{"the upgrade fails", func(t *testing.T, s *sandbox, p *player) {
+		s.says(t, p, `
+			ana: /pgupgrade start orders
+			pgupgrade: May the cutover begin
+			break fail-upgrade
+			ben presses Approve cutover
+			pgupgrade: Going back ... Your installation contains one of the reg
+			heroku: orders · DATABASE postgresql-curved-41822 · maintenance off · formation clock=1 web=2 worker=1
+			pgupgrade: Upgrade of orders went back`)
+	}},
+	{"killed in the cutover", func(t *testing.T, s *sandbox, p *player) {
+		s.says(t, p, `
+			ana: /pgupgrade start orders
+			pgupgrade: May the cutover begin`)
+		holds, lets := make([]<-chan struct{}, len(moments)), make([]func(), len(moments))
+		holds[0], lets[0] = s.heroku.Hold(moments[0].method, moments[0].path, moments[0].when)
+		s.says(t, p, `ben presses Approve cutover`)
+		for i, m := range moments {
+			within(t, holds[i], m.name)
+			if err := s.bot.kill(); err != nil {
+				t.Fatal(err)
+			}
+			if i+1 < len(moments) {
+				holds[i+1], lets[i+1] = s.heroku.Hold(moments[i+1].method, moments[i+1].path, moments[i+1].when)
+			}
+			lets[i]()
+		}
+		s.says(t, p, `
+			pgupgrade: Downtime
+			heroku: orders · DATABASE orders-pg17 ... maintenance off · formation clock=1 web=2 worker=1`)
+		if _, starts := s.bot.running(); starts != 1+len(moments) {
+			t.Errorf("the program was started %d times, want %d", starts, 1+len(moments))
+		}
+		effects(t, s)
+	}},
+}
+
+// TestOnClusters plays each tale on real PostgreSQL: no row is lost, and nothing
+// is left behind.
+func TestOnClusters(t *testing.T) {
+	t.Parallel()
+	for i, x := range tales {
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			onClusters(t, i)
+		})
+	}
+}
+
+// TestInARow plays the tales in turn, one after the other: `make soak` plays twenty.
+func TestInARow(t *testing.T) {
+	t.Parallel()
+	for i := range *inARow {
+		t.Run(tales[i%len(tales)].name, func(t *testing.T) { onClusters(t, i%len(tales)) })
+	}
+}
+
+func onClusters(t *testing.T, tale int) {
+	s, err := open(t.Context(), options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "require"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folders := []string{s.data.fleet.Dir(), s.temporary}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the bot's log:\n%s", s.bot.log())
+		}
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+		for _, folder := range folders {
+			if _, err := os.Stat(folder); !os.IsNotExist(err) {
+				t.Errorf("a folder is left behind: %s (%v)", folder, err)
+			}
+			if left := processes(t, folder); len(left) > 0 {
+				t.Errorf("processes are left behind: %q", left)
+			}
+		}
+	})
+	if len(processes(t, folders[0])) == 0 {
+		t.Fatal("no cluster runs, so that none could be left behind")
+	}
+	p := newPlayer(t, s)
+	tales[tale].tell(t, s, p)
+	for _, r := range s.heroku.Rows() {
+		t.Log(r)
+		if r.App == "orders" && r.Acknowledged == 0 {
+			t.Error("nothing was written")
+		}
+		if r.Missing != 0 || r.Unknown != "" {
+			t.Errorf("rows are lost: %s", r)
+		}
+		if upgraded := tales[tale].name != "the upgrade fails"; r.App == "orders" && upgraded && (r.Upgrade <= 0 || r.Stop < r.Upgrade) {
+			t.Errorf("the write stop does not hold the upgrade: %s", r)
+		}
+	}
+}
+
+// processes lists the command lines that name a folder.
+func processes(t *testing.T, folder string) []string {
+	t.Helper()
+	var all []string
+	found, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		if b, err := os.ReadFile(f); err == nil { // else it has ended
+			all = append(all, strings.ReplaceAll(string(b), "\x00", " "))
+		}
+	}
+	if len(found) == 0 { // no Linux
+		out, err := exec.CommandContext(t.Context(), "ps", "-axo", "args=").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = strings.Split(string(out), "\n")
+	}
+	var out []string
+	for _, line := range all {
+		if strings.Contains(line, folder) {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// TestTheVerifierSeesALostRow: an app's worker that scaling does not stop, and
+// that nobody can see, loses rows though the bot does everything right.
+func TestTheVerifierSeesALostRow(t *testing.T) {
+	t.Parallel()
+	s := begin(t, func(o *options) { o.postgres = "require" })
+	p := newPlayer(t, s)
+	s.says(t, p, `
+		ana: /pgupgrade start orders
+		pgupgrade: May the cutover begin
+		heroku does zero lag on the follower
+		heroku does survive: worker on orders
+		ben presses Approve cutover
+		pgupgrade: Downtime
+		rows: orders ... missing [worker`)
+	for _, r := range s.heroku.Rows() {
+		if t.Log(r); r.App != "orders" && r.Missing != 0 {
+			t.Errorf("rows of another app are lost: %s", r)
+		}
+	}
+}
