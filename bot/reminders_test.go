@@ -48,6 +48,13 @@ func TestReminderDue(t *testing.T) {
 		{"a question: after four hours", asked, "", "2026-11-23 16:00", "2026-11-23 16:00", "Still waiting for an answer, since 4 h"},
 		{"a question: then daily", asked, "2026-11-23 16:00", "2026-11-24 15:59", "", ""},
 		{"a question: a day later", asked, "2026-11-23 16:00", "2026-11-24 16:05", "2026-11-24 16:00", "whether the cutover may begin"},
+		{"a question: with the follower's cost so far", with(asked, func(r *ops.Run) {
+			r.Follower, r.Plan = ops.Ref{ID: "new-1", Name: "orders-pg17-k3f9q"}, &ops.RunPlan{Cents: 5000}
+			r.Steps = []ops.StepRecord{{Step: ops.StepFollowerCreate, Begun: monday.AddDate(0, 0, -2)}}
+		}), "2026-11-23 16:00", "2026-11-24 16:05", "2026-11-24 16:00", "The follower `orders-pg17-k3f9q` has cost $5.28 so far."},
+		{"a question that was answered and waits for its time", with(asked, func(r *ops.Run) {
+			r.Asked = &ops.Ask{Gate: ops.GateCutover, At: monday, Opens: monday.AddDate(0, 0, 5), Blocked: "for Sat"}
+		}), "", "2026-11-24 16:05", "", ""},
 		{"a question that was answered and waits", with(asked, func(r *ops.Run) { r.Asked = &ops.Ask{Gate: ops.GateCutover, At: monday, Blocked: "a deploy"} }), "", "2026-11-24 16:05", "", ""},
 		{"help: after four hours", with(asked, func(r *ops.Run) { r.Help, r.HelpSince = "Look at it.", monday }), "", "2026-11-23 16:00", "2026-11-23 16:00", "Still waiting for a person"},
 		{"help while users are locked out: every ten minutes", with(asked, func(r *ops.Run) {
