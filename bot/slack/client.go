@@ -49,6 +49,8 @@ type Client struct {
 	http *http.Client
 	log  *slog.Logger
 
+	patience time.Duration // with a socket that cannot connect
+
 	mu     sync.Mutex
 	scopes []string // of the bot token, as the last answer said
 }
@@ -61,7 +63,7 @@ func Open(c Config) *Client {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Client{log: c.Log, http: &http.Client{Timeout: requestLimit, Transport: &slowOpen{next: http.DefaultTransport}}}
+	k := &Client{log: c.Log, patience: longestWait, http: &http.Client{Timeout: requestLimit, Transport: &slowOpen{next: http.DefaultTransport}}}
 	options := []slackgo.Option{
 		slackgo.OptionHTTPClient(k.http), slackgo.OptionAppLevelToken(c.AppToken.Reveal()),
 		slackgo.OptionOnResponseHeaders(func(_ string, h http.Header) { k.seen(h) }),

@@ -53,6 +53,7 @@ type Writer struct {
 	Delivered func(ctx context.Context, channel string)
 
 	mu      sync.Mutex
+	until   time.Time // nothing is sent from then on; zero: no limit
 	items   map[key]*item
 	queue   []*item // not delivered in their newest form, in the order of being put
 	blocked map[string]blocked
@@ -67,6 +68,7 @@ type item struct {
 	hash    string
 	row     ops.Message // as the ledger has it
 	looked  bool        // row was read
+	foreign bool        // its intent is another process's, whose request may be under way
 	unsure  bool        // a post may stand without our knowing its ts
 	unsaved bool        // row is newer than the ledger's
 	version int         // raised by every Put
@@ -84,6 +86,33 @@ func NewWriter(c *Client, ledger Ledger, log *slog.Logger) *Writer {
 		client: c, ledger: ledger, log: log, now: time.Now, items: map[key]*item{}, blocked: map[string]blocked{}, ring: make(chan struct{}, 1),
 		Delivered: func(context.Context, string) {}, pace: newPace(),
 	}
+}
+
+// Allow lets posts and edits be sent until then, and no request last longer:
+// another process may post after it.
+func (w *Writer) Allow(until time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.until = until
+	select {
+	case w.ring <- struct{}{}:
+	default:
+	}
+}
+
+// sendFor ends a post or an edit, and is how long a successor waits for one whose
+// outcome it does not know before it looks for it.
+const sendFor = 10 * time.Second
+
+// sending limits one request to the time in which this process may post.
+func (w *Writer) sending(ctx context.Context) (context.Context, context.CancelFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	limit := sendFor
+	if !w.until.IsZero() {
+		limit = min(limit, w.until.Sub(w.now()))
+	}
+	return context.WithTimeout(ctx, limit)
 }
 
 // Put makes a message stand as p says, as soon as Slack takes it.
@@ -200,6 +229,10 @@ func (w *Writer) failed(ctx context.Context, it *item, p Post, err error) time.D
 	if ctx.Err() != nil {
 		return time.Second
 	}
+	if soon, ok := errors.AsType[tooSoon](err); ok {
+		w.pace.until = w.now().Add(soon.left)
+		return soon.left
+	}
 	if d, ok := later(err); ok {
 		w.log.WarnContext(ctx, "Slack asked to slow down", "for", d, "message", p.Name, "run", p.Group)
 		w.pace.until = w.now().Add(d)
@@ -238,6 +271,9 @@ func (w *Writer) pick() (*item, Post, int, time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
+	if !w.until.IsZero() && !now.Before(w.until) {
+		return nil, Post{}, 0, time.Second
+	}
 	if left := w.pace.until.Sub(now); left > 0 {
 		return nil, Post{}, 0, left
 	}
@@ -297,6 +333,7 @@ func (w *Writer) lookUp(ctx context.Context) error {
 		}
 		w.mu.Lock()
 		it.row, it.looked, it.unsure = row, true, row.TS == "" && !row.Intended.IsZero()
+		it.foreign = it.unsure
 		if row.TS != "" && row.Hash == it.hash && !it.post.Again {
 			w.drop(it)
 		}
@@ -358,10 +395,12 @@ func (w *Writer) post(ctx context.Context, it *item, p Post) error {
 			options = append(options, slackgo.MsgOptionBroadcast())
 		}
 	}
-	_, ts, err := w.client.api.PostMessageContext(ctx, p.Channel, options...)
+	send, cancel := w.sending(ctx)
+	defer cancel()
+	_, ts, err := w.client.api.PostMessageContext(send, p.Channel, options...)
 	if errors.Is(kind(err), ErrContent) {
 		w.log.ErrorContext(ctx, "Slack refuses a message's blocks; posting its text alone", "run", p.Group, "message", p.Name, "err", err)
-		_, ts, err = w.client.api.PostMessageContext(ctx, p.Channel, append(options, slackgo.MsgOptionBlocks())...)
+		_, ts, err = w.client.api.PostMessageContext(send, p.Channel, append(options, slackgo.MsgOptionBlocks())...)
 	}
 	if err != nil {
 		it.unsure = !definite(err)
@@ -379,10 +418,12 @@ func (w *Writer) edit(ctx context.Context, it *item, p Post) error {
 		return w.save(ctx, it)
 	}
 	options := content(p.Text, p.Blocks)
-	_, _, _, err := w.client.api.UpdateMessageContext(ctx, p.Channel, row.TS, options...)
+	send, cancel := w.sending(ctx)
+	defer cancel()
+	_, _, _, err := w.client.api.UpdateMessageContext(send, p.Channel, row.TS, options...)
 	if errors.Is(kind(err), ErrContent) {
 		w.log.ErrorContext(ctx, "Slack refuses a message's blocks; leaving its text alone", "run", p.Group, "message", p.Name, "err", err)
-		_, _, _, err = w.client.api.UpdateMessageContext(ctx, p.Channel, row.TS, append(options, slackgo.MsgOptionBlocks())...)
+		_, _, _, err = w.client.api.UpdateMessageContext(send, p.Channel, row.TS, append(options, slackgo.MsgOptionBlocks())...)
 	}
 	if errors.Is(kind(err), ErrNoMessage) {
 		// Somebody deleted it, or it is too old to be edited: it is posted anew.

@@ -101,7 +101,7 @@ func Open(ctx context.Context, c Config, tick Tick) (*Durable, error) {
 	}
 	d.life = l
 	if d.session != nil { // preparing an empty database takes a while
-		if err := d.speak(ctx); err != nil {
+		if err := d.speak(ctx, askFor); err != nil {
 			return nil, errors.Join(err, l.end(c.Drain), d.leavePlace())
 		}
 	}
@@ -245,7 +245,7 @@ func (d *Durable) Start(ctx context.Context, run string) error {
 	}
 	// DBOS lets the second of two that begin the same program take its name from
 	// the first, without running it: so one at a time looks and begins.
-	return l.gated(ctx, func() error {
+	return l.gated(ctx, askFor, func() error {
 		carries, newest, err := l.generation(ctx, run)
 		if err != nil || carries {
 			return err

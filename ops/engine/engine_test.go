@@ -342,6 +342,8 @@ func startProcess(t *testing.T, name, url, path, hold string) *process {
 
 func (p *process) expect(t *testing.T, want string) {
 	t.Helper()
+	hung := time.AfterFunc(40*time.Second, func() { p.Process.Kill() })
+	defer hung.Stop()
 	for p.ticks = 0; p.lines.Scan(); {
 		if strings.HasPrefix(p.lines.Text(), want) {
 			return

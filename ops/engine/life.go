@@ -13,6 +13,7 @@ import (
 
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
 	_ "github.com/dbos-inc/dbos-transact-golang/dbos/driver/sqlite" // SQLite as DBOS's system database
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -62,7 +63,7 @@ func (d *Durable) launch(ctx context.Context) (*life, error) {
 	}
 	begun := make(chan error, 1)
 	go func() {
-		err := l.gated(ctx, l.begin)
+		err := l.gated(ctx, launchFor, l.begin)
 		if err != nil {
 			l.abandon()
 		}
@@ -71,6 +72,9 @@ func (d *Durable) launch(ctx context.Context) (*life, error) {
 	select {
 	case err := <-begun:
 		return l, err
+	case <-ctx.Done():
+		l.abandon()
+		return nil, ctx.Err()
 	case <-time.After(launchFor): // DBOS itself would try for ever
 		l.abandon()
 		return nil, errors.New("launch the carrier: its database does not answer")
@@ -183,12 +187,13 @@ func lockNumber(name string) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:8]))
 }
 
-// gated runs f while no other process is in its gate.
-func (l *life) gated(ctx context.Context, f func() error) error {
+// gated runs f while no other process is in its gate. One that is stopped in it
+// for longer than limit loses it.
+func (l *life) gated(ctx context.Context, limit time.Duration, f func() error) error {
 	if l.pool == nil {
 		return f() // there is one process
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, launchFor)
 	defer cancel()
 	c, err := l.pool.Acquire(ctx)
 	if err != nil {
@@ -199,11 +204,11 @@ func (l *life) gated(ctx context.Context, f func() error) error {
 	// statement keeps CREATE INDEX CONCURRENTLY, with which DBOS makes its tables,
 	// from ending.
 	for {
-		var ok bool
-		if err := c.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", gate).Scan(&ok); err != nil {
+		inside, err := enter(ctx, c.Conn(), limit)
+		if err != nil {
 			return fmt.Errorf("wait for another process: %w", redact(err))
 		}
-		if ok {
+		if inside {
 			break
 		}
 		select {
@@ -213,13 +218,29 @@ func (l *life) gated(ctx context.Context, f func() error) error {
 		}
 	}
 	defer func() {
-		unlock, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		if _, err := c.Exec(unlock, "SELECT pg_advisory_unlock($1)", gate); err != nil {
-			_ = c.Conn().Close(unlock) // the lock ends with its session
+		if _, err := c.Exec(leave, "COMMIT"); err != nil {
+			_ = c.Conn().Close(leave) // the lock ends with its session
 		}
 	}()
 	return f()
+}
+
+// enter begins a transaction that holds the gate, if nobody else does.
+func enter(ctx context.Context, c *pgx.Conn, limit time.Duration) (inside bool, err error) {
+	t, err := c.Begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err = t.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", gate).Scan(&inside); err == nil && inside {
+		// The last statement, and one that needs no snapshot: see above.
+		_, err = t.Exec(ctx, fmt.Sprintf("SET LOCAL idle_in_transaction_session_timeout = %d", limit.Milliseconds()))
+	}
+	if inside && err == nil {
+		return true, nil
+	}
+	return false, errors.Join(err, t.Rollback(ctx))
 }
 
 // poolSize is how many connections the carrier's pool holds, one of which DBOS
@@ -259,7 +280,7 @@ func Migrate(ctx context.Context, c Config) error {
 		return err
 	}
 	l := &life{d: &Durable{Config: c}, pool: pool}
-	err = l.gated(ctx, l.open)
+	err = l.gated(ctx, launchFor, l.open)
 	if l.dbos == nil {
 		l.abandon()
 		return err

@@ -46,9 +46,11 @@ func dial(ctx context.Context, url string) (*pgx.Conn, error) {
 
 // named gives sessions a name, and lets the server notice within half a minute
 // that this machine is gone: until then it would keep the lock for nobody
-// (postgresql.org/docs/current/runtime-config-connection.html).
+// (postgresql.org/docs/current/runtime-config-connection.html). A process that was
+// stopped within a transaction must not keep its locks from a peer either.
 func named(settings map[string]string, name string) {
 	settings["application_name"] = name
+	settings["idle_in_transaction_session_timeout"] = "10000"
 	settings["tcp_keepalives_idle"] = "10"
 	settings["tcp_keepalives_interval"] = "5"
 	settings["tcp_keepalives_count"] = "3"
@@ -104,7 +106,7 @@ func (d *Durable) awaitName(ctx context.Context) error {
 		s, err := d.takeName(ctx)
 		if err == nil && s != nil {
 			d.session = s
-			return d.speak(ctx)
+			return d.speak(ctx, askFor)
 		}
 		if err == nil && time.Now().After(deadline) {
 			err = fmt.Errorf("%w (the name %s is held)", ErrTaken, d.Executor)
@@ -121,8 +123,8 @@ func (d *Durable) awaitName(ctx context.Context) error {
 }
 
 // speak says, in the session that holds the name, that this executor lives.
-func (d *Durable) speak(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, d.Beat)
+func (d *Durable) speak(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	said := time.Since(d.began)
 	_, err := d.session.conn.Exec(ctx, "INSERT INTO "+schema+".executors (id, beat) VALUES ($1, clock_timestamp()) ON CONFLICT (id) DO UPDATE SET beat = excluded.beat", d.Executor)

@@ -66,7 +66,7 @@ func (d *Durable) beat(ctx context.Context) (why string) {
 	if silence := d.silence(); silence >= d.Silent {
 		return fmt.Sprintf("it was not heard of for %s", silence.Round(time.Second))
 	}
-	if err := d.speak(ctx); err != nil && ctx.Err() == nil {
+	if err := d.speak(ctx, d.Silent); err != nil && ctx.Err() == nil {
 		return err.Error()
 	}
 	return ""
@@ -93,7 +93,7 @@ func (d *Durable) beginAnew(ctx context.Context, why string) {
 		}
 		if err == nil {
 			if d.session != nil { // it took a while; if this fails, the next beat sees it
-				d.complain(ctx, "heartbeat failed", d.speak(ctx))
+				d.complain(ctx, "heartbeat failed", d.speak(ctx, d.Silent))
 			}
 			d.mu.Lock()
 			d.life = l
@@ -120,7 +120,7 @@ func (d *Durable) regain(ctx context.Context) error {
 		return nil // the file stays locked
 	}
 	if d.session != nil {
-		if d.speak(ctx) == nil {
+		if d.speak(ctx, d.Silent) == nil {
 			return nil
 		}
 		_ = d.session.close() // it is broken already
@@ -134,7 +134,7 @@ func (d *Durable) regain(ctx context.Context) error {
 		return errors.New("another session still holds this executor's name")
 	}
 	d.session = s
-	return d.speak(ctx)
+	return d.speak(ctx, d.Silent)
 }
 
 // pending lists the durable programs that run somewhere.

@@ -32,7 +32,7 @@ type Config struct {
 	DataURL string // "https://api.data.heroku.com"
 	Log     *slog.Logger
 	Now     func() time.Time
-	// Urgent says that a call must not be slowed down to spare the rate limit.
+	// Urgent says that a read must not wait for others to spare the rate limit.
 	Urgent func(ctx context.Context) bool
 	// Observe is told of every call; it may be nil.
 	Observe func(ctx context.Context, c Call)
