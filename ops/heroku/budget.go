@@ -14,8 +14,8 @@ import (
 const (
 	limit        = 4500
 	refillMinute = 75
-	spared       = limit / 5  // for cutovers: below it, calls that can wait do
-	sparedActs   = limit / 30 // for changes: below it, a cutover's reads go no faster than the refill
+	spared       = limit / 5  // for cutovers: below it, calls that can wait queue
+	sparedActs   = limit / 30 // for changes: below it they are put off, and a cutover's reads queue
 )
 
 // budget is what is left of the rate limit, as far as answers told. Other
@@ -32,8 +32,11 @@ type budget struct {
 
 func newBudget(now func() time.Time) *budget { return &budget{now: now, left: limit, at: now()} }
 
-// turns is a queue: when its next call may be made.
-type turns struct{ next time.Time }
+// turns is a queue.
+type turns struct {
+	next time.Time // when its next call may be made
+	look time.Time // the deadline, by which it is known, of the look that joined last
+}
 
 type budgets struct{ platform, data *budget }
 
@@ -81,19 +84,23 @@ func (b *budget) saw(resp *http.Response) {
 }
 
 // gap is how far apart calls that must spare some of the budget are: nothing while
-// there is more, then as far as one is refilled, then longer the less there is.
-// Processes that share the account so settle where together they use the refill.
+// there is more, then as far as one is refilled, then up to four times as far the
+// less there is. Processes that share the account so settle where together they
+// use the refill.
 func gap(left, spare float64) time.Duration {
 	if left >= spare {
 		return 0
 	}
 	perCall := time.Minute / refillMinute
-	return time.Duration(float64(perCall) * (1 + 9*(spare-max(left, 0))/spare))
+	return time.Duration(float64(perCall) * (1 + 3*(spare-max(left, 0))/spare))
 }
 
-// reserve takes the next place in the queue of a read and returns how long to wait
-// for it. It reports false, and takes none, when that is longer than most.
-func (b *budget) reserve(urgent bool, most time.Duration) (time.Duration, bool) {
+// reserve takes the next place in the queue of a read that must be made before
+// deadline, and returns how long to wait for it. It reports false, and takes none,
+// when it comes too late. The calls of one look have one deadline: a look joins
+// only while there is time for all of it, so that what is spent is not spent on
+// beginnings.
+func (b *budget) reserve(urgent bool, deadline time.Time, most time.Duration) (time.Duration, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refill()
@@ -101,10 +108,11 @@ func (b *budget) reserve(urgent bool, most time.Duration) (time.Duration, bool) 
 	if urgent {
 		queue, spare = &b.urgent, sparedActs
 	}
-	apart := gap(b.left-b.underway, spare)
-	if urgent { // never slower than the refill: users are locked out
-		apart = min(apart, time.Minute/refillMinute)
+	left := b.left - b.underway
+	if !urgent && left < sparedActs {
+		return 0, false
 	}
+	apart := gap(left, spare)
 	if apart == 0 {
 		queue.next = b.at
 		return 0, true
@@ -113,10 +121,10 @@ func (b *budget) reserve(urgent bool, most time.Duration) (time.Duration, bool) 
 		queue.next = b.at
 	}
 	wait := queue.next.Sub(b.at)
-	if wait > most {
+	if wait > most || !urgent && wait > most/4 && !deadline.Equal(queue.look) {
 		return 0, false
 	}
-	queue.next = queue.next.Add(apart)
+	queue.next, queue.look = queue.next.Add(apart), deadline
 	return wait, true
 }
 
@@ -126,11 +134,11 @@ const longestTurn = time.Minute
 // wait waits for a read's turn. When it would not come in time it fails at once,
 // so that a look that cannot be finished leaves its calls to others.
 func (b *budget) wait(ctx context.Context, urgent bool) error {
-	most := longestTurn
-	if d, ok := ctx.Deadline(); ok {
-		most = time.Until(d)
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(longestTurn)
 	}
-	d, ok := b.reserve(urgent, most)
+	d, ok := b.reserve(urgent, deadline, time.Until(deadline))
 	if !ok {
 		return context.DeadlineExceeded
 	}

@@ -35,7 +35,33 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err := budget.wait(ctx, t.cfg.Urgent(ctx)); err != nil {
 			return nil, &ops.CallError{Call: name, Message: "waited for the rate limit", Kind: ops.ErrBusy}
 		}
+		// Only now: a look's calls are known by their common deadline.
+		one, cancel := context.WithTimeout(ctx, readLimit)
+		resp, err := t.send(req.WithContext(one), name, budget)
+		if err != nil {
+			cancel()
+			return nil, err
+		}
+		resp.Body = ending{resp.Body, cancel}
+		return resp, nil
 	}
+	return t.send(req, name, budget)
+}
+
+// ending is an answer whose time limit ends with it.
+type ending struct {
+	io.ReadCloser
+	end context.CancelFunc
+}
+
+func (e ending) Close() error {
+	defer e.end()
+	return e.ReadCloser.Close()
+}
+
+// send makes one request, within its deadline.
+func (t *transport) send(req *http.Request, name string, budget *budget) (*http.Response, error) {
+	ctx := req.Context()
 	// A process that was stopped comes back here before its timers fire; what it
 	// was about to send is another process's to decide by then.
 	if d, ok := ctx.Deadline(); ok && !time.Now().Before(d) {
