@@ -1,10 +1,15 @@
 package heroku
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/pgupgrade/pgupgrade/ops"
 )
 
 // account is Heroku's side of the rate limit: 4,500 calls, refilled at 75 a minute.
@@ -192,5 +197,22 @@ func TestRemainingIsBelieved(t *testing.T) {
 	b.saw(answer(200, "20"))
 	if _, ok := b.reserve(false, now.Add(time.Hour), time.Hour); ok {
 		t.Error("what is kept for changes was given to a read that can wait")
+	}
+}
+
+// over is a context whose time is over and whose timer has not fired yet, as it is
+// for a moment in a process that goes on after a stop.
+type over struct{ context.Context }
+
+func (over) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second), true }
+
+// TestAChangeIsNotSentAfterItsDeadline: a successor may have decided otherwise.
+func TestAChangeIsNotSentAfterItsDeadline(t *testing.T) {
+	sent := 0
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { sent++ }))
+	t.Cleanup(server.Close)
+	c := Open(Config{APIURL: server.URL, DataURL: server.URL})
+	if err := c.SetMaintenance(over{t.Context()}, "orders", true); !errors.Is(err, ops.ErrBusy) || sent != 0 {
+		t.Errorf("sent %d requests, %v; want ErrBusy: it cannot have taken effect", sent, err)
 	}
 }
