@@ -68,6 +68,8 @@ type Writer interface {
 	// Run delivers until ctx ends.
 	Run(ctx context.Context)
 	Put(p Post)
+	// Allow lets posts be sent until then: another process may post after it.
+	Allow(until time.Time)
 	// Forget drops what waits and what is known of delivered posts, because
 	// another process posts from now on.
 	Forget()
@@ -148,6 +150,7 @@ func New(c Config) (*Bot, error) {
 const (
 	lease    = "slack.post"
 	leaseFor = 15 * time.Second
+	postFor  = leaseFor - time.Second // clocks of machines differ a little
 )
 
 // Run keeps what people see up to date and reminds them, until ctx ends. Then it
@@ -163,12 +166,13 @@ func (b *Bot) Run(ctx context.Context) {
 // keep takes the lease, posts while it is held, and gives it back.
 func (b *Bot) keep(ctx context.Context) {
 	for ctx.Err() == nil {
+		asked := time.Now()
 		held, err := b.c.Rows.Acquire(ctx, lease, b.c.Owner, leaseFor)
 		if err != nil && ctx.Err() == nil {
 			b.c.Log.ErrorContext(ctx, "the lease for posting cannot be read; nothing is posted meanwhile", "err", err)
 		}
 		if held {
-			b.hold(ctx)
+			b.hold(ctx, asked)
 			continue
 		}
 		wait(ctx, leaseFor/3)
@@ -181,22 +185,27 @@ func (b *Bot) keep(ctx context.Context) {
 }
 
 // hold posts and reminds until the lease is lost or ctx ends. What was put by an
-// earlier holder is known from rows, so it begins by putting everything again.
-func (b *Bot) hold(parent context.Context) {
+// earlier holder is known from rows, so it begins by putting everything again. It
+// was asked for at that time: what the writer may send ends with the lease even if
+// this process is stopped, or its database is away.
+func (b *Bot) hold(parent context.Context, asked time.Time) {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
+	b.c.Writer.Allow(asked.Add(postFor))
 	b.c.Log.InfoContext(ctx, "posting to Slack", "owner", b.c.Owner)
 	var wg sync.WaitGroup
 	wg.Go(func() { b.c.Writer.Run(ctx) })
 	wg.Go(func() { b.showChanges(ctx) })
 	wg.Go(func() { b.remindLoop(ctx) })
-	last := time.Now()
+	last := asked
 	for ctx.Err() == nil {
 		wait(ctx, leaseFor/3)
+		asked := time.Now()
 		held, err := b.c.Rows.Acquire(ctx, lease, b.c.Owner, leaseFor)
 		switch {
 		case held:
-			last = time.Now()
+			last = asked
+			b.c.Writer.Allow(asked.Add(postFor))
 		case err == nil || time.Since(last) > leaseFor:
 			if ctx.Err() == nil {
 				b.c.Log.WarnContext(ctx, "another process posts to Slack now", "err", err)

@@ -56,6 +56,8 @@ type Client struct {
 	// dead; 0: slack-go's 30 seconds.
 	silence time.Duration
 
+	patience time.Duration // with a socket that cannot connect
+
 	mu     sync.Mutex
 	scopes []string // of the bot token, as the last answer said
 }
@@ -65,7 +67,7 @@ func Open(c Config) *Client {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Client{log: c.Log, calls: &limited{next: http.DefaultTransport, limit: requestLimit}}
+	k := &Client{log: c.Log, patience: longestWait, calls: &limited{next: http.DefaultTransport, limit: requestLimit}}
 	k.opens = &slowOpen{next: k.calls, after: time.After}
 	k.http = &http.Client{Transport: k.opens}
 	options := []slackgo.Option{

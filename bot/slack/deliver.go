@@ -64,15 +64,17 @@ func (w *Writer) post(ctx context.Context, it *item, p Post) error {
 			options = append(options, slackgo.MsgOptionBroadcast())
 		}
 	}
-	_, ts, err := w.client.api.PostMessageContext(ctx, p.Channel, options...)
+	send, cancel := w.sending(ctx)
+	defer cancel()
+	_, ts, err := w.client.api.PostMessageContext(send, p.Channel, options...)
 	if parent != "" && errors.Is(kind(err), ErrNoMessage) {
 		w.log.WarnContext(ctx, "the thread of a message is gone; posting it in the channel", "run", p.Group, "message", p.Name, "err", err)
 		options = outside
-		_, ts, err = w.client.api.PostMessageContext(ctx, p.Channel, options...)
+		_, ts, err = w.client.api.PostMessageContext(send, p.Channel, options...)
 	}
 	if errors.Is(kind(err), ErrContent) {
 		w.log.ErrorContext(ctx, "Slack refuses a message's blocks; posting its text alone", "run", p.Group, "message", p.Name, "err", err)
-		_, ts, err = w.client.api.PostMessageContext(ctx, p.Channel, append(options, slackgo.MsgOptionBlocks())...)
+		_, ts, err = w.client.api.PostMessageContext(send, p.Channel, append(options, slackgo.MsgOptionBlocks())...)
 	}
 	if err != nil {
 		it.unsure = !definite(err)
@@ -90,10 +92,12 @@ func (w *Writer) edit(ctx context.Context, it *item, p Post) error {
 		return w.save(ctx, it)
 	}
 	options := content(p.Text, p.Blocks)
-	_, _, _, err := w.client.api.UpdateMessageContext(ctx, p.Channel, row.TS, options...)
+	send, cancel := w.sending(ctx)
+	defer cancel()
+	_, _, _, err := w.client.api.UpdateMessageContext(send, p.Channel, row.TS, options...)
 	if errors.Is(kind(err), ErrContent) {
 		w.log.ErrorContext(ctx, "Slack refuses a message's blocks; leaving its text alone", "run", p.Group, "message", p.Name, "err", err)
-		_, _, _, err = w.client.api.UpdateMessageContext(ctx, p.Channel, row.TS, append(options, slackgo.MsgOptionBlocks())...)
+		_, _, _, err = w.client.api.UpdateMessageContext(send, p.Channel, row.TS, append(options, slackgo.MsgOptionBlocks())...)
 	}
 	if errors.Is(kind(err), ErrNoMessage) {
 		// Somebody deleted it, or it is too old to be edited: it is posted anew.

@@ -18,8 +18,18 @@ func mark(p Post) slackgo.MsgOption {
 	return slackgo.MsgOptionMetadata(slackgo.SlackMetadata{EventType: metadataType, EventPayload: map[string]any{"group": p.Group, "name": p.Name}})
 }
 
-// find looks for a post whose answer was lost.
+// tooSoon: the request of another process may still be under way.
+type tooSoon struct{ left time.Duration }
+
+func (e tooSoon) Error() string { return "the post of another process may still be under way" }
+
+// find looks for a post whose answer was lost. One that another process was about
+// to make when it died, or was stopped, is looked for only when its request has
+// ended for certain.
 func (w *Writer) find(ctx context.Context, it *item, p Post) error {
+	if left := it.row.Intended.Add(sendFor).Sub(w.now()); it.foreign && left > 0 {
+		return tooSoon{min(left, sendFor)}
+	}
 	parent, err := w.thread(ctx, p)
 	if err != nil {
 		return err
@@ -36,7 +46,7 @@ func (w *Writer) find(ctx context.Context, it *item, p Post) error {
 	if err != nil {
 		return fmt.Errorf("look for %s of %s: %w", p.Name, p.Group, kind(err))
 	}
-	it.unsure = false
+	it.unsure, it.foreign = false, false
 	if ts != "" {
 		w.log.InfoContext(ctx, "found a message whose answer was lost", "run", p.Group, "message", p.Name)
 		w.setRow(it, ops.Message{Group: p.Group, Name: p.Name, Channel: p.Channel, TS: ts, Intended: intended})

@@ -31,7 +31,7 @@ const sockets = 2
 func (k *Client) Listen(ctx context.Context, h Handler) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l := &listener{Client: k, h: h, seen: map[string]time.Time{}}
+	l := &listener{Client: k, h: h, seen: map[string]time.Time{}, patience: k.patience}
 	failed := make(chan error, sockets)
 	var wg sync.WaitGroup
 	for range sockets {
@@ -55,7 +55,8 @@ type listener struct {
 	mu sync.Mutex
 	// seen is every envelope of the last minutes: Slack may send one again, and
 	// through the other socket.
-	seen map[string]time.Time
+	seen     map[string]time.Time
+	patience time.Duration // with slack-go's waits
 }
 
 func (l *listener) first(envelope string) bool {
@@ -78,20 +79,36 @@ func (l *listener) first(envelope string) bool {
 func (l *listener) run(ctx context.Context, socket *socketmode.Client) error {
 	ended := make(chan struct{})
 	defer close(ended)
+	again := make(chan struct{}, 1)
 	go func() {
+		impatient := time.NewTimer(0)
+		impatient.Stop()
 		for {
 			select {
 			case e := <-socket.Events:
 				l.take(ctx, socket, e)
+				if wait := backoff(e); wait > l.patience {
+					impatient.Reset(l.patience)
+				} else if e.Type == socketmode.EventTypeConnected {
+					impatient.Stop()
+				}
+			case <-impatient.C:
+				select {
+				case again <- struct{}{}:
+				default:
+				}
 			case <-ended:
 				return
 			}
 		}
 	}()
 	for {
-		err := socket.RunContext(ctx)
+		err, restarted := runUntil(ctx, socket, again)
 		if ctx.Err() != nil {
 			return nil
+		}
+		if restarted {
+			continue
 		}
 		if err = kind(refusal(err)); errors.Is(err, ErrAuth) {
 			return fmt.Errorf("open a connection to Slack: %w", err)
@@ -102,6 +119,33 @@ func (l *listener) run(ctx context.Context, socket *socketmode.Client) error {
 			return nil
 		case <-time.After(5 * time.Second):
 		}
+	}
+}
+
+// longestWait is how long a socket waits between attempts. slack-go waits up to
+// five minutes after an outage of that length, and meanwhile no button would work.
+const longestWait = 20 * time.Second
+
+// backoff is how long slack-go is going to wait, 0 when it does not.
+func backoff(e socketmode.Event) time.Duration {
+	if f, ok := e.Data.(*slackgo.ConnectionErrorEvent); ok && e.Type == socketmode.EventTypeConnectionError {
+		return f.Backoff
+	}
+	return 0
+}
+
+// runUntil runs the socket until it ends, or until again.
+func runUntil(ctx context.Context, socket *socketmode.Client, again <-chan struct{}) (err error, restarted bool) {
+	one, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- socket.RunContext(one) }()
+	select {
+	case err := <-ended:
+		return err, false
+	case <-again:
+		cancel()
+		return <-ended, true
 	}
 }
 

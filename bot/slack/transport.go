@@ -58,6 +58,10 @@ const (
 )
 
 func (s *slowOpen) RoundTrip(r *http.Request) (*http.Response, error) {
+	// A process that was stopped comes back here before its timers fire.
+	if d, ok := r.Context().Deadline(); ok && !time.Now().Before(d) {
+		return nil, context.DeadlineExceeded
+	}
 	if strings.HasSuffix(r.URL.Path, "/apps.connections.open") {
 		if err := s.wait(r.Context()); err != nil {
 			return nil, err
@@ -67,17 +71,7 @@ func (s *slowOpen) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (s *slowOpen) wait(ctx context.Context) error {
-	s.mu.Lock()
-	now := time.Now()
-	if s.at.IsZero() {
-		s.left = openBurst
-	} else {
-		s.left = min(openBurst, s.left+now.Sub(s.at).Seconds()/openEvery.Seconds())
-	}
-	s.at = now
-	s.left = max(s.left-1, -sockets) // so many wait at most
-	over := time.Duration(max(0, -s.left) * float64(openEvery))
-	s.mu.Unlock()
+	over := s.turn(time.Now())
 	if over == 0 {
 		return nil
 	}
@@ -87,4 +81,18 @@ func (s *slowOpen) wait(ctx context.Context) error {
 	case <-s.after(over):
 		return nil
 	}
+}
+
+// turn is how long to wait before the next call.
+func (s *slowOpen) turn(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at.IsZero() {
+		s.left = openBurst
+	} else {
+		s.left = min(openBurst, s.left+now.Sub(s.at).Seconds()/openEvery.Seconds())
+	}
+	s.at = now
+	s.left = max(s.left-1, -sockets) // so many wait at most
+	return time.Duration(max(0, -s.left) * float64(openEvery))
 }

@@ -52,6 +52,7 @@ type Writer struct {
 	Delivered func(ctx context.Context, channel string)
 
 	mu      sync.Mutex
+	until   time.Time // nothing is sent from then on; zero: no limit
 	items   map[key]*item
 	queue   []*item // not delivered in their newest form, in the order of being put
 	blocked map[string]blocked
@@ -66,6 +67,7 @@ type item struct {
 	hash    string
 	row     ops.Message // as the ledger has it
 	looked  bool        // row was read
+	foreign bool        // its intent is another process's, whose request may be under way
 	unsure  bool        // a post may stand without our knowing its ts
 	unsaved bool        // row is newer than the ledger's
 	version int         // raised by every Put
@@ -88,6 +90,33 @@ func NewWriter(c *Client, ledger Ledger, log *slog.Logger) *Writer {
 		client: c, ledger: ledger, log: log, now: time.Now, items: map[key]*item{}, blocked: map[string]blocked{}, ring: make(chan struct{}, 1),
 		Delivered: func(context.Context, string) {}, pace: newPace(),
 	}
+}
+
+// Allow lets posts and edits be sent until then, and no request last longer:
+// another process may post after it.
+func (w *Writer) Allow(until time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.until = until
+	select {
+	case w.ring <- struct{}{}:
+	default:
+	}
+}
+
+// sendFor ends a post or an edit, and is how long a successor waits for one whose
+// outcome it does not know before it looks for it.
+const sendFor = 10 * time.Second
+
+// sending limits one request to the time in which this process may post.
+func (w *Writer) sending(ctx context.Context) (context.Context, context.CancelFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	limit := sendFor
+	if !w.until.IsZero() {
+		limit = min(limit, w.until.Sub(w.now()))
+	}
+	return context.WithTimeout(ctx, limit)
 }
 
 // Put makes a message stand as p says, as soon as Slack takes it.
@@ -203,6 +232,10 @@ func (w *Writer) failed(ctx context.Context, it *item, p Post, version int, err 
 	if ctx.Err() != nil {
 		return time.Second
 	}
+	if soon, ok := errors.AsType[tooSoon](err); ok {
+		w.pace.until = w.now().Add(soon.left)
+		return soon.left
+	}
 	if d, ok := later(err); ok {
 		w.log.WarnContext(ctx, "Slack asked to slow down", "for", d, "message", p.Name, "run", p.Group)
 		w.pace.until = w.now().Add(d)
@@ -255,6 +288,9 @@ func (w *Writer) pick() (*item, Post, int, time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
+	if !w.until.IsZero() && !now.Before(w.until) {
+		return nil, Post{}, 0, time.Second
+	}
 	if left := w.pace.until.Sub(now); left > 0 {
 		return nil, Post{}, 0, left
 	}
@@ -314,6 +350,7 @@ func (w *Writer) lookUp(ctx context.Context) error {
 		}
 		w.mu.Lock()
 		it.row, it.looked, it.unsure = row, true, row.TS == "" && !row.Intended.IsZero()
+		it.foreign = it.unsure
 		if row.TS != "" && row.Hash == it.hash && !it.post.Again {
 			w.drop(it)
 		}

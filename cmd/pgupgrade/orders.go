@@ -48,7 +48,7 @@ func (p *program) atTerminal(ctx context.Context, name string, args []string) (*
 	if err != nil {
 		return nil, nil, operator{}, plainError(err)
 	}
-	rows, err := p.openRows(ctx, c, false)
+	rows, err := p.openRows(ctx, c, never)
 	if err != nil {
 		return nil, nil, operator{}, err
 	}

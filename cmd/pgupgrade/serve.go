@@ -30,13 +30,26 @@ const (
 	slackEnd = 5 * time.Second  // the last posts and answers
 )
 
+const (
+	preflightFor = 10 * time.Second
+	// How long serve waits for a database that is away before it ends. A program
+	// that ends again and again is started later each time
+	// (devcenter.heroku.com/changelog-items/344), and users may be locked out
+	// meanwhile.
+	awaitDatabase = 10 * time.Minute
+)
+
+// connections to PostgreSQL that the rows take; the carrier has five more. Small
+// Heroku plans allow 20 for all processes, and a deploy runs two at a time.
+const connections = 4
+
 // serve runs the bot until ctx ends.
 func (p *program) serve(ctx context.Context) error {
 	c, err := load(p.getenv, p.state, needs{slack: true, heroku: true})
 	if err != nil {
 		return err
 	}
-	rows, err := p.openRows(ctx, c, c.DatabaseURL.Empty())
+	rows, err := p.awaitRows(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -178,6 +191,9 @@ func (p *program) wake(ctx context.Context, carrier *engine.Durable, rows *store
 // by itself ends the program, unless users are locked out by a run: then that
 // run is brought to its end first.
 func (p *program) preflight(ctx context.Context, c Config, edge *bot.Edge, h *heroku.Client, rows *store.Store) error {
+	// A run that was killed in its cutover must not wait for Slack or Heroku.
+	ctx, cancel := context.WithTimeout(ctx, preflightFor)
+	defer cancel()
 	who, problems, err := bot.Preflight(ctx, edge, c.Channel)
 	switch {
 	case errors.Is(err, slack.ErrAuth):
@@ -294,11 +310,37 @@ func (p *program) carrier(c Config) engine.Config {
 	return engine.Config{DatabaseURL: c.DatabaseURL.Reveal(), Path: filepath.Join(c.StateDir, "carrier.db"), Executor: c.executor(), Log: p.log}
 }
 
-// openRows opens the store; with migrate it brings the tables up to date first.
-func (p *program) openRows(ctx context.Context, c Config, migrate bool) (*store.Store, error) {
-	rows, err := store.Open(ctx, store.Config{DatabaseURL: c.DatabaseURL, Path: filepath.Join(c.StateDir, "pgupgrade.db"), Log: p.log})
+// awaitRows opens the store for serve. A file is brought up to date, and an empty
+// database is prepared; tables that are older are for the release phase.
+func (p *program) awaitRows(ctx context.Context, c Config) (*store.Store, error) {
+	tables := ifEmpty
+	if c.DatabaseURL.Empty() {
+		tables = always
+	}
+	for begun := time.Now(); ; {
+		rows, err := p.openRows(ctx, c, tables)
+		if !errors.Is(err, store.ErrAway) || ctx.Err() != nil || time.Since(begun) > awaitDatabase {
+			return rows, err
+		}
+		p.log.Error("the bot's database cannot be reached; trying again", "err", err)
+		sleep(ctx, time.Second)
+	}
+}
+
+// migrating says when openRows brings the tables up to date.
+type migrating int
+
+const (
+	never migrating = iota
+	ifEmpty
+	always
+)
+
+// openRows opens the store.
+func (p *program) openRows(ctx context.Context, c Config, when migrating) (*store.Store, error) {
+	rows, err := store.Open(ctx, store.Config{DatabaseURL: c.DatabaseURL, Path: filepath.Join(c.StateDir, "pgupgrade.db"), Pool: connections, Log: p.log})
 	if errors.Is(err, store.ErrSchema) {
-		if migrate {
+		if when == always || when == ifEmpty && errors.Is(err, store.ErrEmpty) {
 			if _, err = rows.Migrate(ctx); err == nil {
 				return rows, nil
 			}
@@ -314,7 +356,7 @@ func (p *program) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, err := p.openRows(ctx, c, true)
+	rows, err := p.openRows(ctx, c, always)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (p *program) status(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	rows, err := p.openRows(ctx, c, false)
+	rows, err := p.openRows(ctx, c, never)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (p *program) history(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	rows, err := p.openRows(ctx, c, false)
+	rows, err := p.openRows(ctx, c, never)
 	if err != nil {
 		return err
 	}

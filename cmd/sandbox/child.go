@@ -38,6 +38,7 @@ type child struct {
 	ended    chan struct{} // closed when cmd ended
 	stopping bool
 	starts   int
+	started  time.Time // last
 
 	forgetful bool // killed is killed: it does not come back
 }
@@ -65,6 +66,7 @@ func (c *child) start() error {
 	}
 	c.cmd, c.ended = cmd, make(chan struct{})
 	c.starts++
+	c.started = time.Now()
 	go c.wait(cmd, c.ended)
 	return nil
 }
@@ -111,6 +113,21 @@ func (c *child) kill() error {
 	return c.cmd.Process.Kill()
 }
 
+// freeze stops the process where it is, as a machine that is out of memory or is
+// being moved does; thaw lets it go on.
+func (c *child) freeze() error { return c.signal(syscall.SIGSTOP) }
+
+func (c *child) thaw() error { return c.signal(syscall.SIGCONT) }
+
+func (c *child) signal(s os.Signal) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cmd == nil {
+		return errors.New("the bot does not run")
+	}
+	return c.cmd.Process.Signal(s)
+}
+
 // running reports whether the process runs, and how often it was started.
 func (c *child) running() (bool, int) {
 	c.mu.Lock()
@@ -146,7 +163,8 @@ func (c *child) stop() error {
 	if cmd == nil {
 		return nil
 	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	// One that is frozen would not hear it.
+	if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Process.Signal(syscall.SIGCONT)); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop the bot: %w", err)
 	}
 	select {

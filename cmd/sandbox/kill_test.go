@@ -1,11 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/pgupgrade/pgupgrade/bot/slack/slacktest"
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
 	"github.com/pgupgrade/pgupgrade/ops/pg/pgtest"
 )
@@ -59,6 +63,7 @@ func killed(t *testing.T, url string) {
 	s.says(t, p, `ben presses Approve cutover`)
 	for i, m := range moments {
 		within(t, holds[i], m.name)
+		at, calls := time.Now(), len(s.heroku.History())
 		if err := s.bot.kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -66,6 +71,7 @@ func killed(t *testing.T, url string) {
 			holds[i+1], lets[i+1] = s.heroku.Hold(moments[i+1].method, moments[i+1].path, moments[i+1].when)
 		}
 		lets[i]()
+		back(t, s, p, s.bot, at, calls)
 	}
 	s.says(t, p, `
 		pgupgrade: Upgraded to PostgreSQL 17
@@ -113,18 +119,65 @@ func effects(t *testing.T, s *sandbox) {
 	}
 }
 
-// posts checks that nothing was said twice in the thread.
+// posts checks that nothing was posted twice by the names that the bot gives its
+// messages, nor said twice in the thread, and that what happened stands there in
+// the order in which it happened.
 func posts(t *testing.T, s *sandbox) {
 	t.Helper()
-	seen := map[string]int{}
+	made, texts, last, events := map[string]int{}, map[string]int{}, map[string]int{}, 0
 	for _, m := range s.slack.Messages(channelID, "") {
-		if m.ThreadTS != "" {
-			seen[m.Text]++
+		var d struct {
+			Payload struct{ Group, Name string } `json:"event_payload"`
+		}
+		if m.User != slacktest.BotUID || m.Ephemeral != "" {
+			continue
+		}
+		if err := json.Unmarshal(m.Metadata, &d); err != nil {
+			t.Errorf("a message without its name: %q: %v", m.Text, err)
+		}
+		made[d.Payload.Group+" "+d.Payload.Name]++
+		if m.ThreadTS == "" {
+			continue
+		}
+		texts[m.Text]++
+		if n, err := strconv.Atoi(strings.TrimPrefix(d.Payload.Name, "event/")); err == nil {
+			if events++; n < last[m.ThreadTS] {
+				t.Errorf("event %d stands after event %d: %s", n, last[m.ThreadTS], m.Text)
+			}
+			last[m.ThreadTS] = n
 		}
 	}
-	for text, n := range seen {
+	for what, n := range made {
+		if n > 1 {
+			t.Errorf("posted %d times: %s", n, what)
+		}
+	}
+	for text, n := range texts {
 		if n > 1 {
 			t.Errorf("said %d times: %s", n, text)
 		}
 	}
+	if events == 0 {
+		t.Error("no event stands in a thread, so nothing was checked")
+	}
+}
+
+// back waits until the program, killed before, calls Heroku about the app again,
+// and prints how long that took.
+func back(t *testing.T, s *sandbox, p *player, c *child, killed time.Time, calls int) {
+	t.Helper()
+	err := p.until(t.Context(), func() bool {
+		for _, h := range s.heroku.History()[calls:] {
+			if strings.HasPrefix(h.Path, "/apps/") {
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		t.Fatalf("it did not come back: %v", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fmt.Printf("the same process went on %.2f s after its start, %.2f s after its kill\n", time.Since(c.started).Seconds(), time.Since(killed).Seconds())
 }

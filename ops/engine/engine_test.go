@@ -57,7 +57,7 @@ type world struct {
 func durable(config func(t *testing.T) Config) func(t *testing.T) world {
 	return func(t *testing.T) world {
 		c := config(t)
-		c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		c.Log = logOf(t)
 		c.Beat, c.Silent, c.MaxTurns = 100*time.Millisecond, time.Second, 5
 		return world{
 			open: func(t *testing.T, tick Tick) Carrier {
@@ -112,13 +112,18 @@ func contract(t *testing.T, test func(t *testing.T, w world)) {
 
 func TestTicksUntilDone(t *testing.T) {
 	contract(t, func(t *testing.T, w world) {
-		r := newRecorder(func(_ context.Context, _ string, n int) (Turn, error) { return Turn{Done: n == 12}, nil }) // more than MaxTurns
+		started := make(chan struct{})
+		r := newRecorder(func(_ context.Context, _ string, n int) (Turn, error) {
+			<-started
+			return Turn{Done: n == 12}, nil // more than MaxTurns
+		})
 		c := w.open(t, r.tick)
 		for range 2 { // carried once, however often it is started
 			if err := c.Start(t.Context(), "a"); err != nil {
 				t.Fatal(err)
 			}
 		}
+		close(started)
 		for range 12 {
 			w.await(t, c, r)
 		}
@@ -270,11 +275,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child carries runs and prints each tick; each tick of run "held" never ends.
+// child carries the runs that it reads, or wakes them, and prints each tick.
 func child() {
-	c := Config{DatabaseURL: os.Getenv("ENGINE_TEST_URL"), Path: os.Getenv("ENGINE_TEST_PATH"), Executor: os.Getenv("ENGINE_TEST_CHILD"), Beat: 100 * time.Millisecond, Silent: time.Second, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	c := Config{DatabaseURL: os.Getenv("ENGINE_TEST_URL"), Path: os.Getenv("ENGINE_TEST_PATH"), Executor: os.Getenv("ENGINE_TEST_CHILD"), Beat: 100 * time.Millisecond, Silent: time.Second, Drain: time.Second, Log: slog.New(slog.NewTextHandler(told{}, nil))}
 	d, err := Open(context.Background(), c, func(ctx context.Context, run string) (Turn, error) {
-		fmt.Println("tick", run)
+		fmt.Println("tick", run, time.Now().UnixNano())
 		if os.Getenv("ENGINE_TEST_HOLD") != "" {
 			select {}
 		}
@@ -287,16 +292,33 @@ func child() {
 	fmt.Println("open")
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		if err := d.Start(context.Background(), lines.Text()); err != nil {
+		do := d.Start
+		run, wake := strings.CutPrefix(lines.Text(), "wake ")
+		if wake {
+			do = d.Wake
+		}
+		if err := do(context.Background(), run); err != nil {
 			fmt.Println("error", err)
 		}
 	}
+}
+
+// told prints what the carrier logs about itself.
+type told struct{}
+
+func (told) Write(p []byte) (int, error) {
+	if _, said, ok := strings.Cut(string(p), "msg="); ok {
+		fmt.Print("log ", strings.Trim(said, `"`))
+	}
+	return len(p), nil
 }
 
 type process struct {
 	*exec.Cmd
 	in    io.WriteCloser
 	lines *bufio.Scanner
+	since time.Time
+	ticks int // begun after since, that came before what was expected last
 }
 
 func startProcess(t *testing.T, name, url, path, hold string) *process {
@@ -315,14 +337,21 @@ func startProcess(t *testing.T, name, url, path, hold string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
-	return &process{c, in, bufio.NewScanner(out)}
+	return &process{c, in, bufio.NewScanner(out), time.Time{}, 0}
 }
 
 func (p *process) expect(t *testing.T, want string) {
 	t.Helper()
-	for p.lines.Scan() {
+	hung := time.AfterFunc(40*time.Second, func() { p.Process.Kill() })
+	defer hung.Stop()
+	for p.ticks = 0; p.lines.Scan(); {
 		if strings.HasPrefix(p.lines.Text(), want) {
 			return
+		}
+		var run string
+		var at int64
+		if n, _ := fmt.Sscanf(p.lines.Text(), "tick %s %d", &run, &at); n == 2 && at > p.since.UnixNano() {
+			p.ticks++
 		}
 		t.Logf("said %q", p.lines.Text())
 	}

@@ -14,18 +14,29 @@ import (
 const (
 	limit        = 4500
 	refillMinute = 75
-	spared       = limit / 5 // kept for cutovers: below it, calls that can wait do
+	spared       = limit / 5  // for cutovers: below it, calls that can wait queue
+	sparedActs   = limit / 30 // for changes: below it they are put off, and a cutover's reads queue
 )
 
-// budget is what is left of the rate limit, as far as answers told.
+// budget is what is left of the rate limit, as far as answers told. Other
+// processes and people use the same account, so the answers are believed.
 type budget struct {
-	mu   sync.Mutex
-	now  func() time.Time
-	left float64
-	at   time.Time
+	mu       sync.Mutex
+	now      func() time.Time
+	left     float64 // when the last answer came
+	at       time.Time
+	underway float64 // calls whose answer has not come
+	waiting  turns   // of calls that can wait
+	urgent   turns   // of a cutover's reads
 }
 
 func newBudget(now func() time.Time) *budget { return &budget{now: now, left: limit, at: now()} }
+
+// turns is a queue.
+type turns struct {
+	next time.Time // when its next call may be made
+	look time.Time // the deadline, by which it is known, of the look that joined last
+}
 
 type budgets struct{ platform, data *budget }
 
@@ -46,12 +57,24 @@ func (b *budget) refill() {
 	b.at = now
 }
 
-// saw believes RateLimit-Remaining, and counts where there is none.
+// send counts a call that is being made.
+func (b *budget) send() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.underway++
+}
+
+// saw counts a call that is over. It believes RateLimit-Remaining, and counts
+// where there is none, or no answer.
 func (b *budget) saw(resp *http.Response) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refill()
+	b.underway--
 	b.left--
+	if resp == nil {
+		return
+	}
 	if n, err := strconv.Atoi(resp.Header.Get("RateLimit-Remaining")); err == nil {
 		b.left = float64(n)
 	}
@@ -60,21 +83,65 @@ func (b *budget) saw(resp *http.Response) {
 	}
 }
 
-// pause is how long a call that can wait should wait: nothing while there is
-// plenty, then longer the less there is.
-func pause(left float64) time.Duration {
-	if left >= spared {
+// gap is how far apart calls that must spare some of the budget are: nothing while
+// there is more, then as far as one is refilled, then up to four times as far the
+// less there is. Processes that share the account so settle where together they
+// use the refill.
+func gap(left, spare float64) time.Duration {
+	if left >= spare {
 		return 0
 	}
 	perCall := time.Minute / refillMinute
-	return time.Duration(float64(perCall) * (1 + 9*(spared-max(left, 0))/spared))
+	return time.Duration(float64(perCall) * (1 + 3*(spare-max(left, 0))/spare))
 }
 
-func (b *budget) wait(ctx context.Context) error {
+// reserve takes the next place in the queue of a read that must be made before
+// deadline, and returns how long to wait for it. It reports false, and takes none,
+// when it comes too late. The calls of one look have one deadline: a look joins
+// only while there is time for all of it, so that what is spent is not spent on
+// beginnings.
+func (b *budget) reserve(urgent bool, deadline time.Time, most time.Duration) (time.Duration, bool) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.refill()
-	d := pause(b.left)
-	b.mu.Unlock()
+	queue, spare := &b.waiting, float64(spared)
+	if urgent {
+		queue, spare = &b.urgent, sparedActs
+	}
+	left := b.left - b.underway
+	if !urgent && left < sparedActs {
+		return 0, false
+	}
+	apart := gap(left, spare)
+	if apart == 0 {
+		queue.next = b.at
+		return 0, true
+	}
+	if queue.next.Before(b.at) {
+		queue.next = b.at
+	}
+	wait := queue.next.Sub(b.at)
+	if wait > most || !urgent && wait > most/4 && !deadline.Equal(queue.look) {
+		return 0, false
+	}
+	queue.next, queue.look = queue.next.Add(apart), deadline
+	return wait, true
+}
+
+// longestTurn is how long a read without a deadline waits for its turn.
+const longestTurn = time.Minute
+
+// wait waits for a read's turn. When it would not come in time it fails at once,
+// so that a look that cannot be finished leaves its calls to others.
+func (b *budget) wait(ctx context.Context, urgent bool) error {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(longestTurn)
+	}
+	d, ok := b.reserve(urgent, deadline, time.Until(deadline))
+	if !ok {
+		return context.DeadlineExceeded
+	}
 	if d == 0 {
 		return nil
 	}

@@ -32,7 +32,7 @@ type Config struct {
 	DataURL string // "https://api.data.heroku.com"
 	Log     *slog.Logger
 	Now     func() time.Time
-	// Urgent says that a call must not be slowed down to spare the rate limit.
+	// Urgent says that a read must not wait for others to spare the rate limit.
 	Urgent func(ctx context.Context) bool
 	// Observe is told of every call; it may be nil.
 	Observe func(ctx context.Context, c Call)
@@ -85,7 +85,7 @@ func (c *Client) String() string { return "heroku.Client(" + c.cfg.APIURL + ")" 
 // GoString keeps the token from being printed.
 func (c *Client) GoString() string { return c.String() }
 
-// readLimit ends one attempt at a read.
+// readLimit ends one attempt at a read, after it has waited for its turn.
 const readLimit = 10 * time.Second
 
 // attempts at a read before its error is given to the caller.
@@ -103,9 +103,7 @@ func read[T any](ctx context.Context, get func(context.Context) (T, error)) (T, 
 			case <-time.After(time.Duration(1<<n) * 50 * time.Millisecond * time.Duration(75+rand.IntN(50)) / 100):
 			}
 		}
-		one, cancel := context.WithTimeout(ctx, readLimit)
-		v, err = get(one)
-		cancel()
+		v, err = get(ctx)
 		if err == nil || errors.Is(err, ops.ErrNotFound) || errors.Is(err, ops.ErrRefused) || ctx.Err() != nil {
 			break
 		}

@@ -31,10 +31,41 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	name := req.Method + " " + req.URL.Path
 	budget := t.budgets.of(req.URL.Path)
-	if req.Method == http.MethodGet && !t.cfg.Urgent(ctx) {
-		if err := budget.wait(ctx); err != nil {
+	if req.Method == http.MethodGet { // what changes something never waits
+		if err := budget.wait(ctx, t.cfg.Urgent(ctx)); err != nil {
 			return nil, &ops.CallError{Call: name, Message: "waited for the rate limit", Kind: ops.ErrBusy}
 		}
+		// Only now: a look's calls are known by their common deadline.
+		one, cancel := context.WithTimeout(ctx, readLimit)
+		resp, err := t.send(req.WithContext(one), name, budget)
+		if err != nil {
+			cancel()
+			return nil, err
+		}
+		resp.Body = ending{resp.Body, cancel}
+		return resp, nil
+	}
+	return t.send(req, name, budget)
+}
+
+// ending is an answer whose time limit ends with it.
+type ending struct {
+	io.ReadCloser
+	end context.CancelFunc
+}
+
+func (e ending) Close() error {
+	defer e.end()
+	return e.ReadCloser.Close()
+}
+
+// send makes one request, within its deadline.
+func (t *transport) send(req *http.Request, name string, budget *budget) (*http.Response, error) {
+	ctx := req.Context()
+	// A process that was stopped comes back here before its timers fire; what it
+	// was about to send is another process's to decide by then.
+	if d, ok := ctx.Deadline(); ok && !time.Now().Before(d) {
+		return nil, &ops.CallError{Call: name, Message: "not sent: its time is over", Kind: ops.ErrBusy}
 	}
 	var wrote atomic.Bool
 	req = req.Clone(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }}))
@@ -45,7 +76,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Header.Set("Request-Id", rand.Text())
 	}
 	begun := time.Now()
+	budget.send()
 	resp, err := t.base.RoundTrip(req)
+	budget.saw(resp)
 	c := Call{Method: req.Method, Path: req.URL.Path, Took: time.Since(begun)}
 	if err != nil {
 		t.cfg.Observe(ctx, c)
@@ -53,7 +86,6 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	c.Status = resp.StatusCode
 	t.cfg.Observe(ctx, c)
-	budget.saw(resp)
 	t.cfg.Log.DebugContext(ctx, "heroku", "call", name, "status", resp.StatusCode, "request_id", resp.Header.Get("Request-Id"))
 	if resp.StatusCode/100 == 2 {
 		return resp, nil

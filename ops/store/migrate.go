@@ -21,6 +21,9 @@ var migrations embed.FS
 // what to do.
 var ErrSchema = errors.New("the bot's tables do not fit this program")
 
+// ErrEmpty: there are no tables yet. It is an ErrSchema.
+var ErrEmpty = fmt.Errorf("%w: there are none yet", ErrSchema)
+
 // migrateLock is the advisory lock that lets one process migrate at a time.
 const migrateLock = 7281640234
 
@@ -139,6 +142,8 @@ func (s *Store) Ready(ctx context.Context) error {
 		}
 	}
 	switch {
+	case have == 0:
+		return fmt.Errorf("%w: run `pgupgrade migrate`", ErrEmpty)
 	case have < know:
 		return fmt.Errorf("%w: they are at version %d and it needs %d: run `pgupgrade migrate`", ErrSchema, have, know)
 	case oldest > know:

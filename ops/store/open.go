@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // driver "sqlite"
 
@@ -68,6 +69,17 @@ func (s *Store) openPostgres(c Config) error {
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	s.db, s.postgres = db, true
 	return nil
+}
+
+// ErrAway: the database server does not answer, or not yet. It may later.
+var ErrAway = errors.New("it is not there at the moment")
+
+// away reports whether a connection may succeed later: nothing answered, or the
+// server said that it begins, ends or is full
+// (postgresql.org/docs/current/errcodes-appendix.html).
+func away(err error) bool {
+	p, ok := errors.AsType[*pgconn.PgError](err)
+	return !ok || p.Code == "57P03" || p.Code == "57P01" || p.Code == "53300"
 }
 
 // hidden lists the texts that no error may hold.

@@ -83,10 +83,14 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 func (s *Store) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := s.retryBusy(ctx, func() error { return s.db.PingContext(ctx) }); err != nil {
-		return fmt.Errorf("reach the bot's database: %w", s.redact(err))
+	err := s.retryBusy(ctx, func() error { return s.db.PingContext(ctx) })
+	switch {
+	case err == nil:
+		return nil
+	case s.postgres && away(err):
+		return fmt.Errorf("reach the bot's database: %w: %w", ErrAway, s.redact(err))
 	}
-	return nil
+	return fmt.Errorf("reach the bot's database: %w", s.redact(err))
 }
 
 // Close ends all connections, after the writes in progress.

@@ -191,11 +191,12 @@ func (r *Runner) act(ctx context.Context, run ops.Run, m Move) error {
 	a := m.Act
 	a.StartedAt = r.Now()
 	a.Deadline = a.StartedAt.Add(ActLimit)
+	ends := time.Now().Add(ActLimit) // that deadline, on the clock by which requests end
 	run, a, err := r.Rows.BeginAct(ctx, run, m.Events, a)
 	if err != nil {
 		return fmt.Errorf("write intent %s of run %s: %w", a.Kind, run.ID, err)
 	}
-	call, cancel := context.WithTimeout(ctx, ActLimit)
+	call, cancel := context.WithDeadline(ctx, ends)
 	defer cancel()
 	detail, err := r.do(call, run, a)
 	a.EndedAt = r.Now()
