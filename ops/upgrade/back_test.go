@@ -21,7 +21,7 @@ func (f *fixture) ended(ago time.Duration) {
 
 var oneOff = ops.Dyno{Name: "run.7", Type: "run", State: "up"}
 
-// TestWaysBack is the table of what fails, stalls or is changed by others, and
+// TestWaysBackRules is the table of what fails, stalls or is changed by others, and
 // of the way back from there.
 func TestWaysBackRules(t *testing.T) {
 	unread := func(f *fixture) {
@@ -188,6 +188,11 @@ func TestWaysBackRules(t *testing.T) {
 			f.app(func(a *AppFacts) { a.App = ops.Unknown[ops.App]("503") })
 			f.ago(OpenWait)
 		}, want{kind: Wait, says: "heroku maintenance:off -a orders"}},
+		{"a switch that does not get on is told, without them: the app could write to the old database", ops.StepPromote, func(f *fixture) {
+			f.promoted()
+			f.ago(OpenWait)
+			f.app(func(a *AppFacts) { a.Releases = ops.Unknown[[]ops.Release]("503") })
+		}, want{kind: Wait, says: "do not open it by hand"}},
 		{"once", ops.StepReturnUnfence, func(f *fixture) {
 			f.app(func(a *AppFacts) { a.App = ops.Unknown[ops.App]("503") })
 			f.ago(OpenWait)

@@ -26,6 +26,7 @@ type never struct {
 	maybe   map[ops.ActKind]int // calls that may have taken effect
 	made    map[ops.Step]int    // calls made in a step
 	checks  int
+	outs    int // of them, those at which users were kept out
 	found   []string
 }
 
@@ -119,6 +120,7 @@ func (n *never) told(a herokutest.AppView, run ops.Run, moment string) {
 	if !n.shut(a) || n.staged {
 		return
 	}
+	n.outs++
 	if !run.Active() {
 		n.broken(4, "%s: the run has ended (%s) and users are kept out", moment, run.Outcome)
 		return

@@ -169,7 +169,7 @@ func (t *turn) nearLimit() {
 }
 
 // OpenWait is how long letting users in, or a switch, may take before people
-// are told how to do it by hand.
+// are told.
 const OpenWait = 5 * time.Minute
 
 // lockedOut tells people once in a step that users are still kept out, where no
@@ -191,12 +191,16 @@ func (t *turn) lockedOut() {
 		return // goes back by itself at the outage's limit
 	}
 	o.Told = t.now
-	var undo []string
-	for _, b := range base.Apps {
-		undo = append(undo, undoCommands(b)...)
+	hand := "Please do not open it by hand before: it could write to the database that it is to leave."
+	if t.run.Step != ops.StepPromote && t.run.Step != ops.StepRollbackAttach {
+		var undo []string
+		for _, b := range base.Apps {
+			undo = append(undo, undoCommands(b)...)
+		}
+		hand = "By hand: `" + strings.Join(undo, "` and `") + "`."
 	}
-	t.say(ops.EventHelp, "Users of `%s` are still kept out, %s after the step %s began. %s I go on trying. By hand: `%s`.",
-		t.run.App.Name, ops.FormatDuration(t.now.Sub(t.run.StepSince)), t.run.Step, t.run.Next, strings.Join(undo, "` and `"))
+	t.say(ops.EventHelp, "Users of `%s` are still kept out, %s after the step %s began. %s I go on trying. %s",
+		t.run.App.Name, ops.FormatDuration(t.now.Sub(t.run.StepSince)), t.run.Step, t.run.Next, hand)
 }
 
 // try chooses act a, unless an earlier attempt in this step stands against it:

@@ -108,10 +108,11 @@ func (x tale) points(t *testing.T) []point {
 			rows++
 		}
 	}
-	if rows < 40 || calls < 10 {
-		t.Fatalf("only %d moments at rows and %d at calls: the hooks do not work", rows, calls)
+	if rows < 40 || calls < 10 || w.never.outs < 10 {
+		t.Fatalf("only %d moments at rows, %d at calls, and users kept out at %d: the hooks do not work", rows, calls, w.never.outs)
 	}
-	fmt.Printf("%s: %d moments before and after a row, %d before and after a call; what must never be was checked %d times\n", x.name, rows, calls, w.never.checks)
+	fmt.Printf("%s: %d moments before and after a row, %d before and after a call; what must never be was checked %d times, %d of them while users were kept out\n",
+		x.name, rows, calls, w.never.checks, w.never.outs)
 	return all
 }
 

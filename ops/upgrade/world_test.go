@@ -56,9 +56,6 @@ type chooser func(ops.Run, upgrade.World, time.Time) (ops.Run, upgrade.Move)
 
 type crashed struct{ at string }
 
-// orders is the formation of the app of most stories.
-var orders = map[string]int{"web": 2, "worker": 1, "clock": 1}
-
 // team is a workspace of two approvers; whoever else is a member and no more.
 type team struct{}
 
