@@ -94,7 +94,6 @@ func (b *bench) whispered(who, channel string) []slacktest.Post {
 func (b *bench) hears(who, channel string, do func() error) string {
 	b.t.Helper()
 	before := len(b.whispered(who, channel))
-	public := b.public()
 	if err := do(); err != nil {
 		b.t.Fatal(err)
 	}
@@ -104,7 +103,6 @@ func (b *bench) hears(who, channel string, do func() error) string {
 			b.t.Errorf("everybody sees %q", text)
 		}
 	}
-	_ = public
 	return b.whispered(who, channel)[before].Text
 }
 
@@ -358,6 +356,14 @@ func upgradesUnderWay(t *testing.T, r *refusals) {
 		}
 	}
 	r.row("a button, and another upgrade of the same app is under way", "*Snooze…*", b.several())
+	for args, says := range map[string]string{
+		"history orders": "refused: You asked for this upgrade, so somebody else must approve it",
+		"status orders":  "soak since",
+	} {
+		if code, out, errs := call(t, b.env, append(strings.Fields(args), "--state", b.state)...); code != exitOK || !strings.Contains(out, says) {
+			t.Errorf("pgupgrade %s: %d\n%s%s", args, code, out, errs)
+		}
+	}
 	b.recorded(ops.RefusedNotApprover, ops.RefusedOwn, ops.RefusedLapsed, ops.RefusedPast, ops.RefusedCancel, ops.RefusedTyped)
 }
 
