@@ -255,17 +255,7 @@ func (s *slowOpen) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (s *slowOpen) wait(ctx context.Context) error {
-	s.mu.Lock()
-	now := time.Now()
-	if s.at.IsZero() {
-		s.left = openBurst
-	} else {
-		s.left = min(openBurst, s.left+now.Sub(s.at).Seconds()/openEvery.Seconds())
-	}
-	s.at = now
-	s.left = max(s.left-1, -2)
-	over := time.Duration(max(0, -s.left) * float64(openEvery))
-	s.mu.Unlock()
+	over := s.turn(time.Now())
 	if over == 0 {
 		return nil
 	}
@@ -277,4 +267,19 @@ func (s *slowOpen) wait(ctx context.Context) error {
 	case <-t.C:
 		return nil
 	}
+}
+
+// turn is how long to wait before the next call.
+func (s *slowOpen) turn(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at.IsZero() {
+		s.left = openBurst
+	} else {
+		s.left = min(openBurst, s.left+now.Sub(s.at).Seconds()/openEvery.Seconds())
+	}
+	s.at = now
+	// A call that waited for longer than a request may last would never be made.
+	s.left = max(s.left-1, -1)
+	return time.Duration(max(0, -s.left) * float64(openEvery))
 }

@@ -394,6 +394,11 @@ func TestSlowOpen(t *testing.T) {
 	if n != int(openBurst) {
 		t.Errorf("%d calls got through, want %v", n, openBurst)
 	}
+	for range 50 {
+		if d := o.turn(time.Now()); d == 0 || d >= requestLimit {
+			t.Errorf("a call waits %s, and ends after %s without being sent", d, requestLimit)
+		}
+	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
