@@ -386,6 +386,11 @@ func TestSlowOpen(t *testing.T) {
 	if n != int(openBurst) {
 		t.Errorf("%d calls got through, want %v", n, openBurst)
 	}
+	for range 50 { // the wait is no part of the request's limit, and has one of its own
+		if d := o.turn(time.Now()); d == 0 || d > sockets*openEvery {
+			t.Errorf("a call waits %s", d)
+		}
+	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
