@@ -181,8 +181,7 @@ func (c *Cluster) Drop() error {
 	}
 	c.busy <- struct{}{}
 	defer func() { <-c.busy }()
-	err := c.stop(syscall.SIGQUIT)
-	stopForeign(c.dir)
+	err := errors.Join(c.stop(syscall.SIGQUIT), stopForeign(c.dir))
 	c.port.release()
 	return errors.Join(err, os.RemoveAll(c.dir))
 }

@@ -219,7 +219,8 @@ func (f *Fleet) command(ctx context.Context, dir, name string, args ...string) *
 	c.Dir = dir
 	c.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "TZ=UTC", "HOME=" + f.dir, "TMPDIR=" + f.dir}
 	c.SysProcAttr = attributes(f.who)
-	c.WaitDelay = 5 * time.Second // what it started may hold its output
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) } // with what it started
+	c.WaitDelay = 5 * time.Second                                                    // what it started may hold its output
 	return c
 }
 

@@ -31,12 +31,8 @@ func sweep() error {
 			continue // it lives
 		}
 		dir := filepath.Dir(owner)
-		clusters, err := filepath.Glob(filepath.Join(dir, "[0-9]*"))
-		if err != nil {
+		if err := stopForeign(dir); err != nil {
 			return err
-		}
-		for _, c := range clusters {
-			stopForeign(c)
 		}
 		if err := os.RemoveAll(dir); err != nil {
 			return fmt.Errorf("remove clusters that were left behind: %w", err)

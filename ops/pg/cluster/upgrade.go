@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -93,34 +91,4 @@ func refusal(out string) string {
 		found = found || strings.HasSuffix(line, "fatal") || strings.Contains(line, "failed check")
 	}
 	return "pg_upgrade refused"
-}
-
-// stopForeign ends servers in a cluster's folder that are not our children:
-// pg_upgrade started them and, killed itself, left them behind.
-func stopForeign(dir string) {
-	for _, name := range []string{"data", "next"} {
-		file := filepath.Join(dir, name, "postmaster.pid")
-		b, err := os.ReadFile(file)
-		if err != nil {
-			continue // none runs there
-		}
-		first, _, _ := strings.Cut(string(b), "\n")
-		pid, err := strconv.Atoi(strings.TrimSpace(first))
-		if err != nil || pid <= 1 {
-			continue
-		}
-		for runs(pid, dir) && syscall.Kill(pid, syscall.SIGQUIT) == nil {
-			time.Sleep(5 * time.Millisecond)
-		}
-	}
-}
-
-// runs reports whether a process has been started for a folder: the number in a
-// file that was left behind may be another's by now.
-func runs(pid int, dir string) bool {
-	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if _, missing := os.Stat("/proc/self"); missing != nil { // no Linux
-		args, err = exec.Command("ps", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
-	}
-	return err == nil && strings.Contains(string(args), dir)
 }
