@@ -299,6 +299,7 @@ func TestWhatIsStaged(t *testing.T) {
 			}
 		},
 		"connections are reset": func(t *testing.T, w *world) {
+			w.pass(time.Minute) // the app is connected
 			stage(t, w, "open session", old)
 			connections := func() int { return must[ops.Database](t)(w.Database(t.Context(), old)).Connections.Value }
 			before := connections()

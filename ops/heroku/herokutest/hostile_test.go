@@ -53,7 +53,9 @@ func (s *stage) does(what, arg string) {
 func (s *stage) call(method, path, body string) {
 	s.Helper()
 	w := httptest.NewRecorder()
-	if s.API().ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body))); w.Code >= 300 {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Accept", "application/vnd.heroku+json; version=3")
+	if s.API().ServeHTTP(w, r); w.Code >= 300 {
 		s.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
 	}
 }

@@ -61,7 +61,9 @@ func (h *hand) until(what string, so func() bool) {
 func (h *hand) call(method, path, body string) map[string]any {
 	h.Helper()
 	w := httptest.NewRecorder()
-	h.heroku.API().ServeHTTP(w, httptest.NewRequest(method, path, bytes.NewBufferString(body)))
+	r := httptest.NewRequest(method, path, bytes.NewBufferString(body))
+	r.Header.Set("Accept", "application/vnd.heroku+json; version=3")
+	h.heroku.API().ServeHTTP(w, r)
 	answer, err := io.ReadAll(w.Body)
 	if err != nil || w.Code >= http.StatusMultipleChoices {
 		h.Fatalf("%s %s: %d %s", method, path, w.Code, answer)
