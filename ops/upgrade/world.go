@@ -50,6 +50,8 @@ type AppFacts struct {
 	// Hosts is where the config vars of the current release lead to.
 	Hosts  ops.Fact[map[string]ops.Endpoint]
 	Health ops.Fact[ops.Health]
+	// Flag is whether the app's read-only flag is set.
+	Flag ops.Fact[bool]
 }
 
 // DatabaseFacts is one database as it was seen.
