@@ -25,6 +25,8 @@ type World struct {
 	Retired DatabaseFacts
 	New     DatabaseFacts
 	Backup  ops.Fact[Found[ops.Transfer]]
+	// After is the look inside both databases after the switch.
+	After ops.Fact[After]
 	// Kept are readings that were taken before, as far as the step needs them.
 	Kept Kept
 	// Compared is the comparison of rows of both databases.
