@@ -13,6 +13,7 @@ import (
 const (
 	MethodFollower  = "follower"
 	ModeMaintenance = "maintenance" // users see the maintenance page during the cutover
+	ModeReadOnly    = "read-only"   // apps run on; only the database is made read-only, by SQL
 )
 
 // OneOffPolicy says what the fence does with one-off and scheduler dynos.
@@ -74,6 +75,9 @@ type Fate struct {
 	What string `json:"what"` // "`DATABASE` of `orders`"
 	Fate string `json:"fate"` // "moves to the new database"
 }
+
+// ReadOnly reports whether the apps run on during the cutover and only read.
+func (p RunPlan) ReadOnly() bool { return p.Mode == ModeReadOnly }
 
 // Names lists the names that the switch moves: "`DATABASE` of `orders`, ...".
 func (p RunPlan) Names() string {

@@ -62,10 +62,11 @@ func (r Run) Active() bool { return r.Outcome == "" }
 
 // Request is what the person asked for.
 type Request struct {
-	To         int    `json:"to"`       // 0: the newest version in PGUPGRADE_VERSIONS
-	Plan       string `json:"plan"`     // "": the leader's plan
-	Database   string `json:"database"` // "": the one attached as DATABASE
-	ApprovesBy string `json:"approves"` // "start" when the requester's start is itself the decision to create
+	To         int    `json:"to"`        // 0: the newest version in PGUPGRADE_VERSIONS
+	Plan       string `json:"plan"`      // "": the leader's plan
+	Database   string `json:"database"`  // "": the one attached as DATABASE
+	ReadOnly   bool   `json:"read_only"` // ops.ModeReadOnly
+	ApprovesBy string `json:"approves"`  // "start" when the requester's start is itself the decision to create
 
 	At        string    `json:"at,omitempty"` // as typed; "": as soon as it is approved
 	NotBefore time.Time `json:"not_before"`   // what At means
