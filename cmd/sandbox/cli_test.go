@@ -195,3 +195,30 @@ func TestTheOldGuideWithTheCLI(t *testing.T) {
 		})
 	}
 }
+
+// TestTheCLIRepeatsACreate: when the answer to a create is lost, the CLI sends
+// it again, and without a name of its own there are two databases. This is why
+// the bot gives the follower a name and looks before it repeats anything.
+func TestTheCLIRepeatsACreate(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t, alone(t))
+	lost, err := herokutest.ParseFault("POST /apps/ledger/addons: reset, once, after acting")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]struct {
+		args    string
+		code    int
+		created int
+	}{
+		"without a name": {"addons:create heroku-postgresql:standard-0 -a ledger -- --follow DATABASE", fine, 2},
+		"with a name":    {"addons:create heroku-postgresql:standard-0 -a ledger --name one -- --follow DATABASE", refused, 1},
+	} {
+		before := len(c.s.heroku.Effects())
+		c.s.heroku.Fault(lost)
+		got := c.run(strings.Fields(want.args)...)
+		if made := c.s.heroku.Effects()[before:]; got.code != want.code || len(made) != want.created {
+			t.Errorf("%s: exit code %d, want %d; it made %q, want %d: %s", name, got.code, want.code, made, want.created, got.said)
+		}
+	}
+}

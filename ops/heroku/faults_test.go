@@ -61,6 +61,7 @@ func TestEveryFault(t *testing.T) {
 		"slow":        {sent: 1},
 		"401":         {read: refused, sent: 1, once: refused, act: refused},
 		"403":         {read: refused, sent: 1, once: refused, act: refused},
+		"two-factor":  {read: refused, sent: 1, once: refused, act: refused},
 		"422":         {read: refused, sent: 1, once: refused, act: refused},
 		"429":         {read: busy, sent: 3, act: busy},
 		"500":         {read: unknown, sent: 3, act: unknown},

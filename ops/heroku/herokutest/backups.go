@@ -29,7 +29,7 @@ func (s *Server) transferJSON(c call, t *transfer) map[string]any {
 	case part < 1:
 		m["processed_bytes"] = int64(part * float64(source) / 4)
 	default:
-		m["processed_bytes"], m["succeeded"], m["finished_at"] = source/4, !t.fails && t.owner.backups != failing, t.ends.Format(transferTime)
+		m["processed_bytes"], m["succeeded"], m["finished_at"] = source/4, t.owner.backups != failing, t.ends.Format(transferTime)
 	}
 	return m
 }
@@ -42,8 +42,8 @@ func (t *transfer) logs(now time.Time) []any {
 	switch {
 	case !t.canceled.IsZero():
 		out = append(out, entry(t.canceled, "Canceled"))
-	case now.Before(t.ends):
-	case t.fails:
+	case now.Before(t.ends), t.owner.backups == stalled:
+	case t.owner.backups == failing:
 		out = append(out, entry(t.ends, "pg_dump: error: the dump failed"))
 	default:
 		out = append(out, entry(t.ends, "Backup completed"))

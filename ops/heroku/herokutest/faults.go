@@ -44,6 +44,7 @@ var faultKinds = map[string]Fault{
 	"slow":        {Delay: 2 * time.Second},
 	"401":         {Status: http.StatusUnauthorized},
 	"403":         {Status: http.StatusForbidden},
+	"two-factor":  {Status: http.StatusForbidden, Body: `{"id":"two_factor","message":"Two-factor authentication is required."}`},
 	"422":         {Status: http.StatusUnprocessableEntity},
 	"429":         {Status: http.StatusTooManyRequests},
 	"500":         {Status: http.StatusInternalServerError},

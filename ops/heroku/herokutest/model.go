@@ -114,7 +114,6 @@ type transfer struct {
 	created       time.Time
 	ends          time.Time
 	canceled      time.Time // zero: it was not
-	fails         bool
 }
 
 func (s *state) app(idOrName string) *app {
