@@ -39,7 +39,7 @@ func logOf(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(spok
 func spokenOf(t *testing.T) *spoken {
 	s := &spoken{}
 	t.Cleanup(func() {
-		if t.Failed() || os.Getenv("SHOW") != "" {
+		if t.Failed() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			t.Logf("the carrier's log:\n%s", s.b.String())
