@@ -6,18 +6,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
 )
 
 var inARow = flag.Int("soak", 1, "how many plays on real clusters TestInARow plays, one after the other")
 
-// tales are played on real clusters with every writer running.
-var tales = []struct {
-	name string
-	tell func(t *testing.T, s *sandbox, p *player)
-}{
-	{"happy", func(t *testing.T, s *sandbox, p *player) {
+// tale is a story that is played on real clusters with every writer running.
+type tale struct {
+	name     string
+	tell     func(t *testing.T, s *sandbox, p *player)
+	apps     func(*herokutest.Server) // nil: Acme's
+	settings []string                 // of the bot
+	upgrades bool                     // it ends on the new database
+	// some says that it is told in every test of the whole; the others with -soak.
+	some bool
+}
+
+var tales = append([]tale{
+	{name: "happy", upgrades: true, some: true, tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
 			ana: /pgupgrade start orders
 			pgupgrade: May the cutover begin
@@ -30,7 +40,7 @@ var tales = []struct {
 			ben fills in orders
 			pgupgrade: Upgrade of orders is done`)
 	}},
-	{"the upgrade fails", func(t *testing.T, s *sandbox, p *player) {
+	{name: "the upgrade fails", some: true, tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
 			ana: /pgupgrade start orders
 			pgupgrade: May the cutover begin
@@ -40,7 +50,7 @@ var tales = []struct {
 			heroku: orders · DATABASE postgresql-curved-41822 · maintenance off · formation clock=1 web=2 worker=1
 			pgupgrade: Upgrade of orders went back`)
 	}},
-	{"killed in the cutover", func(t *testing.T, s *sandbox, p *player) {
+	{name: "killed in the cutover", upgrades: true, some: true, tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
 			ana: /pgupgrade start orders
 			pgupgrade: May the cutover begin`)
@@ -65,17 +75,19 @@ var tales = []struct {
 		}
 		effects(t, s)
 	}},
-}
+}, slices.Concat(topologyTales, fenceTales, meterTales)...)
 
 // TestOnClusters plays each tale on real PostgreSQL: no row is lost, and nothing
 // is left behind.
 func TestOnClusters(t *testing.T) {
 	t.Parallel()
-	for i, x := range tales {
-		t.Run(x.name, func(t *testing.T) {
-			t.Parallel()
-			onClusters(t, i)
-		})
+	for _, x := range tales {
+		if x.some || *inARow > 1 {
+			t.Run(x.name, func(t *testing.T) {
+				t.Parallel()
+				onClusters(t, x)
+			})
+		}
 	}
 }
 
@@ -83,19 +95,21 @@ func TestOnClusters(t *testing.T) {
 func TestInARow(t *testing.T) {
 	t.Parallel()
 	for i := range *inARow {
-		t.Run(tales[i%len(tales)].name, func(t *testing.T) { onClusters(t, i%len(tales)) })
+		x := tales[i%len(tales)]
+		t.Run(x.name, func(t *testing.T) { onClusters(t, x) })
 	}
 }
 
-func onClusters(t *testing.T, tale int) {
-	s, err := open(t.Context(), options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "require"}, io.Discard)
+func onClusters(t *testing.T, x tale) {
+	s, err := open(t.Context(), options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "require",
+		apps: x.apps, extra: x.settings}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	folders := []string{s.data.fleet.Dir(), s.temporary}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the bot's log:\n%s", s.bot.log())
+			t.Logf("the channel:\n%s\nthe bot's log:\n%s", s.channel(), s.bot.log())
 		}
 		if err := s.close(); err != nil {
 			t.Error(err)
@@ -113,16 +127,22 @@ func onClusters(t *testing.T, tale int) {
 		t.Fatal("no cluster runs, so that none could be left behind")
 	}
 	p := newPlayer(t, s)
-	tales[tale].tell(t, s, p)
+	x.tell(t, s, p)
+	nothingLost(t, s, x)
+}
+
+func nothingLost(t *testing.T, s *sandbox, x tale) {
+	t.Helper()
 	for _, r := range s.heroku.Rows() {
 		t.Log(r)
-		if r.App == "orders" && r.Acknowledged == 0 {
+		main := r.App == "orders" || r.App == "shop"
+		if main && r.Acknowledged == 0 {
 			t.Error("nothing was written")
 		}
 		if r.Missing != 0 || r.Unknown != "" {
 			t.Errorf("rows are lost: %s", r)
 		}
-		if upgraded := tales[tale].name != "the upgrade fails"; r.App == "orders" && upgraded && (r.Upgrade <= 0 || r.Stop < r.Upgrade) {
+		if main && x.upgrades && (r.Upgrade <= 0 || r.Stop < r.Upgrade) {
 			t.Errorf("the write stop does not hold the upgrade: %s", r)
 		}
 	}
