@@ -43,6 +43,9 @@ func requestWords(r ops.Request) string {
 	if r.Database != "" {
 		words = append(words, "database", r.Database)
 	}
+	if r.ReadOnly {
+		words = append(words, "read-only")
+	}
 	return strings.Join(words, " ")
 }
 

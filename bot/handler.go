@@ -60,7 +60,7 @@ func (b *Bot) first(ctx context.Context, envelope string) bool {
 
 // place refuses commands that do not belong where they were typed.
 func (b *Bot) place(ctx context.Context, c Command, channel string) error {
-	if c.Verb == VerbHelp || strings.HasPrefix(channel, "D") && c.ReadOnly() {
+	if c.Verb == VerbHelp || strings.HasPrefix(channel, "D") && c.ChangesNothing() {
 		return nil
 	}
 	here := "<#" + b.c.Channel + ">"

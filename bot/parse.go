@@ -41,10 +41,13 @@ type Command struct {
 	DB     string
 	Days   int    // of a snooze
 	Reason string // of a snooze, or why a dry run failed
-	At     string // when the cutover may begin, as typed
-	Key    string // of a setting; "" to show them
-	Value  string // of a setting; "" to show them
-	Trial  Trial  // of a dry run
+	// ReadOnly asks for a cutover in which the database is made read-only instead
+	// of keeping users out.
+	ReadOnly bool
+	At       string // when the cutover may begin, as typed
+	Key      string // of a setting; "" to show them
+	Value    string // of a setting; "" to show them
+	Trial    Trial  // of a dry run
 }
 
 // Trial is what somebody says about a dry run: nothing (have it made), or what
@@ -57,11 +60,11 @@ type Trial struct {
 
 // Request is the part of a start or check that the service wants.
 func (c Command) Request() ops.Request {
-	return ops.Request{To: c.To, Plan: c.Plan, Database: c.DB, At: c.At}
+	return ops.Request{To: c.To, Plan: c.Plan, Database: c.DB, ReadOnly: c.ReadOnly, At: c.At}
 }
 
-// ReadOnly reports whether the command changes nothing.
-func (c Command) ReadOnly() bool {
+// ChangesNothing reports whether the command only looks.
+func (c Command) ChangesNothing() bool {
 	switch c.Verb {
 	case VerbCheck, VerbStatus, VerbHistory, VerbHelp:
 		return true
@@ -77,8 +80,8 @@ var usage = []struct {
 	words string
 	does  string
 }{
-	{VerbStart, "start APP [to VERSION] [plan PLAN] [database NAME] [at TIME]", "upgrade the app's database with a follower; asks before anything is paid for or stopped. `at sunday 03:00` begins the cutover then"},
-	{VerbCheck, "check APP [to VERSION] [plan PLAN] [database NAME]", "look at the app and say what would happen; changes nothing"},
+	{VerbStart, "start APP [to VERSION] [plan PLAN] [database NAME] [read-only] [at TIME]", "upgrade the app's database with a follower; asks before anything is paid for or stopped. `at sunday 03:00` begins the cutover then. `read-only`: instead of maintenance mode and stopped dynos only the database is made read-only; reads go on; needs SQL"},
+	{VerbCheck, "check APP [to VERSION] [plan PLAN] [database NAME] [read-only]", "look at the app and say what would happen; changes nothing"},
 	{VerbDryRun, "dry-run APP [to VERSION] [database NAME] [passed SECONDS or failed REASON]", "have Heroku try the upgrade on a copy, which takes a while and changes nothing; afterwards say what its e-mail says"},
 	{VerbStatus, "status [APP]", "what is under way"},
 	{VerbCancel, "cancel APP", "stop the upgrade and go back"},
@@ -194,16 +197,22 @@ func (c *Command) takeApp(words []string, needed bool) error {
 // argument is Heroku's spelling of plans, add-ons and attachments.
 var argument = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_:-]{0,255}$`)
 
+// options are the words that may follow the app's name.
+var options = map[Verb][]string{
+	VerbStart:  {"to", "plan", "database", "read-only", "at"},
+	VerbCheck:  {"to", "plan", "database", "read-only", "at"},
+	VerbDryRun: {"to", "plan", "database"},
+}
+
 func (c *Command) takeOptions(words []string) error {
 	seen := map[string]bool{}
 	for i := 0; i < len(words); i++ {
 		word := strings.ToLower(words[i])
-		switch word {
-		case "read-only", "readonly":
-			return ops.Refuse(ops.RefusedMode, "Read-only cutovers are not available in this version: during the cutover users see the maintenance page. Nothing was done.")
-		case "to", "plan", "database", "at":
-		default:
-			if near := nearest(word, []string{"to", "plan", "database", "at"}); near != "" {
+		if word == "readonly" {
+			word = "read-only"
+		}
+		if !slices.Contains(options[c.Verb], word) {
+			if near := nearest(word, options[c.Verb]); near != "" {
 				return wrong(ops.RefusedArgument, c.Verb, "I do not understand %s; did you mean *%s*?", quote(words[i]), near)
 			}
 			return wrong(ops.RefusedArgument, c.Verb, "I do not understand %s.", quote(words[i]))
@@ -212,6 +221,10 @@ func (c *Command) takeOptions(words []string) error {
 			return wrong(ops.RefusedArgument, c.Verb, "*%s* is there twice.", word)
 		}
 		seen[word] = true
+		if word == "read-only" {
+			c.ReadOnly = true
+			continue
+		}
 		if i++; i == len(words) {
 			return wrong(ops.RefusedMissing, c.Verb, "*%s* needs a word after it.", word)
 		}

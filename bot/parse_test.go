@@ -37,6 +37,9 @@ func TestParse(t *testing.T) {
 		{"history", Command{Verb: VerbHistory}},
 		{"history orders", Command{Verb: VerbHistory, App: "orders"}},
 		{"snooze orders 3 waiting for the report", Command{Verb: VerbSnooze, App: "orders", Days: 3, Reason: "waiting for the report"}},
+		{"start orders read-only", Command{Verb: VerbStart, App: "orders", ReadOnly: true}},
+		{"start orders to 17 ReadOnly at 03:00", Command{Verb: VerbStart, App: "orders", To: 17, ReadOnly: true, At: "03:00"}},
+		{"check orders read-only", Command{Verb: VerbCheck, App: "orders", ReadOnly: true}},
 		{"start orders at 03:00", Command{Verb: VerbStart, App: "orders", At: "03:00"}},
 		{"start orders at 2026-12-01 03:00 to 17", Command{Verb: VerbStart, App: "orders", To: 17, At: "2026-12-01 03:00"}},
 		{"start orders to 17 at sunday 3:00", Command{Verb: VerbStart, App: "orders", To: 17, At: "sunday 3:00"}},
@@ -81,7 +84,9 @@ func TestParseRefuses(t *testing.T) {
 		{"start orders to", []string{"*to* needs a word"}},
 		{"start orders to seventeen", []string{"not a major version"}},
 		{"start orders to 17 to 16", []string{"twice"}},
-		{"start orders read-only", []string{"not available in this version"}},
+		{"start orders read-only read-only", []string{"*read-only* is there twice"}},
+		{"start orders read-onyl", []string{"did you mean *read-only*"}},
+		{"dry-run orders read-only", []string{"I do not understand “read-only”"}},
 		{"start orders at", []string{"*at* needs a word"}},
 		{"set", []string{"Which app?"}},
 		{"set orders window", []string{"To what?", "`off`"}},
@@ -137,14 +142,14 @@ func TestParseDryRun(t *testing.T) {
 // TestCheckButton: what a button's value says is read as it was meant, and
 // nothing else is.
 func TestCheckButton(t *testing.T) {
-	for _, r := range []ops.Request{{}, {To: 17}, {To: 16, Plan: "standard-2", Database: "postgresql-curved-12345"}} {
+	for _, r := range []ops.Request{{}, {To: 17}, {To: 16, Plan: "standard-2", Database: "postgresql-curved-12345"}, {To: 17, ReadOnly: true}} {
 		about, ok := parseTarget(checkButton("orders", r, "Details", checkFull).Value)
 		app, got, full, err := checkPressed(about)
 		if !ok || app != "orders" || got != r || !full || err != nil {
 			t.Errorf("%+v came back as %q %+v %v %v", r, app, got, full, err)
 		}
 	}
-	if _, _, _, err := checkPressed(target{Run: "orders", Digest: "read-only"}); err == nil {
+	if _, _, _, err := checkPressed(target{Run: "orders", Digest: "read-write"}); err == nil {
 		t.Error("a value that nobody wrote is taken")
 	}
 }

@@ -35,13 +35,25 @@ func destroyWords(run ops.Run) []string {
 		}
 	}
 	lines := []string{
-		"*Still true:* " + code(run.Retired().Name) + " stays writable for anybody who holds a copy of its URL; I cannot prevent that (unknown: cannot reach the database by SQL).",
+		"*Still true:* " + stillTrue(run),
 		"*Next:* *Destroy…* asks for the app's name and says what is lost. *Snooze…* waits some days, with a reason.",
 	}
 	if price > 0 {
 		lines = append(lines, fmt.Sprintf("*Price:* %s costs %s a month until it is destroyed.", code(run.Retired().Name), ops.FormatCents(price)))
 	}
 	return lines
+}
+
+// stillTrue says who can write to the retired database.
+func stillTrue(run ops.Run) string {
+	fence := run.SQL.Fence
+	if run.RolledBack() {
+		fence = run.SQL.NewFence
+	}
+	if fence != nil {
+		return code(run.Retired().Name) + " is read-only for whoever holds a copy of its URL and does not ask for read-write by itself."
+	}
+	return code(run.Retired().Name) + " stays writable for anybody who holds a copy of its URL; I cannot prevent that (unknown: cannot reach the database by SQL)."
 }
 
 // remindDestroy is the text of a reminder that the retired database can go: the

@@ -208,6 +208,15 @@ func createWords(run ops.Run) []string {
 	return append(lines, "*Next:* yes creates the follower and waits until it has caught up; then I ask again before anything is stopped. No ends the upgrade.")
 }
 
+// elsewhere says what becomes of programs outside Heroku that hold a copy of the
+// old database's URL.
+func elsewhere(p ops.RunPlan) string {
+	if p.SQL {
+		return "A program elsewhere that holds a copy of the URL can read " + code(p.Old.Name) + " from then on and write nothing to it, unless it asks for read-write by itself: I watch for that, and go back if anything is written before the switch. Such copies must be changed by hand."
+	}
+	return "A program elsewhere that holds a copy of the URL is not stopped: what it writes to " + code(p.Old.Name) + " after the switch is missing from the new database. I cannot prevent that (unknown: cannot reach the database by SQL), so change such copies by hand."
+}
+
 // cutoverWords is what an approver must have read before users are kept out.
 func cutoverWords(run ops.Run) []string {
 	p := run.Plan
@@ -221,7 +230,7 @@ func cutoverWords(run ops.Run) []string {
 	lines := []string{
 		"*What happens:* maintenance mode on for " + strings.Join(apps, ", ") + "; every dyno stops, web and workers; the follower catches up to the last commit; Heroku upgrades it to PostgreSQL " + escape(p.To) + "; `DATABASE` moves to it; the dynos come back as they were.",
 		fmt.Sprintf("*Users are locked out* for about %s%s. Past %s I go back by myself.", ops.FormatDuration(p.Forecast.Outage), forecastWords(p.Forecast), ops.FormatDuration(p.Forecast.Limit)),
-		"*Who stops writing:* everything that runs on Heroku as a dyno of " + strings.Join(apps, ", ") + ". A program elsewhere that holds a copy of the URL is not stopped: what it writes to " + code(p.Old.Name) + " after the switch is missing from the new database. I cannot prevent that (unknown: cannot reach the database by SQL), so change such copies by hand.",
+		"*Who stops writing:* everything that runs on Heroku as a dyno of " + strings.Join(apps, ", ") + ". " + elsewhere(*p),
 		confirmedWords(run) + " If the upgrade fails, it fails on the follower, and the app goes back to " + code(p.Old.Name) + ".",
 		"*Way back:* until `DATABASE` moves, everything returns as it was, with nothing lost. After that, a rollback goes back and may lose what was written since.",
 	}

@@ -17,6 +17,7 @@ const (
 	ActPromote     ActKind = "attachment.replace" // Args["name"], Args["namespace"]
 	ActDetach      ActKind = "attachment.delete"
 	ActSchedule    ActKind = "schedule.create" // Args["hour"], Args["timezone"], Args["name"]
+	ActFlag        ActKind = "config.set"      // Args["name"], Args["value"]; "" takes it away
 	ActDestroy     ActKind = "addon.destroy"
 
 	ActFenceDB     ActKind = "database.fence"       // read-only by default, by SQL

@@ -13,6 +13,7 @@ import (
 const (
 	MethodFollower  = "follower"
 	ModeMaintenance = "maintenance" // users see the maintenance page during the cutover
+	ModeReadOnly    = "read-only"   // apps run on; only the database is made read-only, by SQL
 )
 
 // OneOffPolicy says what the fence does with one-off and scheduler dynos.
@@ -75,6 +76,9 @@ type Fate struct {
 	Fate string `json:"fate"` // "moves to the new database"
 }
 
+// ReadOnly reports whether the apps run on during the cutover and only read.
+func (p RunPlan) ReadOnly() bool { return p.Mode == ModeReadOnly }
+
 // Names lists the names that the switch moves: "`DATABASE` of `orders`, ...".
 func (p RunPlan) Names() string {
 	var out []string
@@ -101,6 +105,7 @@ type PlanApp struct {
 	Attachments  []PlanAttachment `json:"attachments"`
 	ReleasePhase bool             `json:"release_phase"`
 	HealthURL    string           `json:"health_url"`
+	Flag         string           `json:"flag,omitempty"` // config var that tells the app to live read-only; set in a read-only cutover
 }
 
 // PlanAttachment is one name that the promote will move.

@@ -62,6 +62,13 @@ const (
 	RefusedDestroy    Refusal = "destroy"
 )
 
+// A dry run.
+const (
+	RefusedTrial      Refusal = "dry-run"        // where Heroku would not try it
+	RefusedTrialTwice Refusal = "dry-run-twice"  // one was asked for and has not told
+	RefusedTrialThere Refusal = "dry-run-heroku" // Heroku itself refused
+)
+
 // A check that blocks. Those that people run into most have a row of their own.
 const (
 	RefusedOwnDatabase Refusal = "check OWN"
@@ -101,7 +108,7 @@ func Refusals() []RefusalRow {
 		{RefusedClosed, "a time outside the app's window, or in its freeze"},
 		{RefusedSetting, "a setting that there is not"},
 		{RefusedLong, "10,000 characters"},
-		{RefusedMode, "a read-only cutover"},
+		{RefusedMode, "a read-only cutover of a database that cannot be reached by SQL"},
 		{RefusedButton, "an approval without what is approved"},
 
 		{RefusedChannel, "another channel"},
@@ -145,5 +152,9 @@ func Refusals() []RefusalRow {
 		{RefusedExtend, "more time, and none was asked for"},
 		{RefusedSnooze, "a snooze, and there is no reminder"},
 		{RefusedDestroy, "a destroy, and nothing was retired yet"},
+
+		{RefusedTrial, "a dry run where Heroku would not try the upgrade"},
+		{RefusedTrialThere, "a dry run that Heroku itself refuses"},
+		{RefusedTrialTwice, "a second dry run within a day, while the first has not told"},
 	}
 }

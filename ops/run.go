@@ -62,10 +62,11 @@ func (r Run) Active() bool { return r.Outcome == "" }
 
 // Request is what the person asked for.
 type Request struct {
-	To         int    `json:"to"`       // 0: the newest version in PGUPGRADE_VERSIONS
-	Plan       string `json:"plan"`     // "": the leader's plan
-	Database   string `json:"database"` // "": the one attached as DATABASE
-	ApprovesBy string `json:"approves"` // "start" when the requester's start is itself the decision to create
+	To         int    `json:"to"`        // 0: the newest version in PGUPGRADE_VERSIONS
+	Plan       string `json:"plan"`      // "": the leader's plan
+	Database   string `json:"database"`  // "": the one attached as DATABASE
+	ReadOnly   bool   `json:"read_only"` // ops.ModeReadOnly
+	ApprovesBy string `json:"approves"`  // "start" when the requester's start is itself the decision to create
 
 	At        string    `json:"at,omitempty"` // as typed; "": as soon as it is approved
 	NotBefore time.Time `json:"not_before"`   // what At means
@@ -111,6 +112,7 @@ type BaselineApp struct {
 	Release     int          `json:"release"` // version of the current release
 	Attachments []Attachment `json:"attachments"`
 	Health      Health       `json:"health"`
+	Flagged     bool         `json:"flagged,omitempty"` // its read-only flag was set already
 }
 
 // App returns the baseline of one app.

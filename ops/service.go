@@ -127,6 +127,9 @@ func (s *Service) Start(ctx context.Context, actor Actor, channel, app string, r
 	if err != nil {
 		return Started{}, err
 	}
+	if err := readable(survey, req); err != nil {
+		return Started{}, err
+	}
 	if err := blocked(survey); err != nil {
 		return Started{}, err
 	}
@@ -177,6 +180,21 @@ func (s *Service) idle(ctx context.Context, app, db Ref) error {
 		return fmt.Errorf("look for a run of %s: %w", app.Name, err)
 	case run.Database.ID == db.ID:
 		return s.alreadyActive(ctx, app, db)
+	}
+	return nil
+}
+
+// readable refuses a read-only cutover where the database cannot be made
+// read-only: only SQL can do it.
+func readable(survey Survey, req Request) error {
+	switch p := survey.Plan; {
+	case !req.ReadOnly || p == nil:
+		return nil
+	case !p.SQL:
+		return Refuse(RefusedMode, "A read-only cutover of `%s` needs SQL: only a session on `%s` can make it read-only, and there is none (%s). Without *read-only* users see the maintenance page for about %s. Nothing was created.",
+			survey.App.Name, p.Old.Name, p.SQLWhy, FormatDuration(p.Forecast.Outage))
+	case !p.ReadOnly():
+		return Refuse(RefusedMode, "This version makes no read-only cutovers. Without *read-only* users see the maintenance page for about %s. Nothing was created.", FormatDuration(p.Forecast.Outage))
 	}
 	return nil
 }

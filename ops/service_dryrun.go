@@ -42,7 +42,7 @@ const trialHolds = 24 * time.Hour
 // makes and destroys itself. Nothing of the app's changes. That it was asked for
 // is kept before the call, so that it is not asked for twice.
 func (s *Service) AskDryRun(ctx context.Context, actor Actor, app string, req Request) (DryRun, string, error) {
-	if err := s.mayTry(ctx, actor); err != nil {
+	if err := s.mayTry(ctx, actor, app); err != nil {
 		return DryRun{}, "", err
 	}
 	appRef, db, err := s.Surveyor.Resolve(ctx, app, req)
@@ -58,7 +58,7 @@ func (s *Service) AskDryRun(ctx context.Context, actor Actor, app string, req Re
 		return DryRun{}, "", err
 	}
 	if now := s.Now(); !was.At.IsZero() && !was.Ended.Known && was.Version == version && now.Sub(was.At) < trialHolds {
-		return was, "", Userf("%s asked for a dry run of `%s` to %s %s ago. Its result comes by e-mail to the owner of the database. When it is there: `/pgupgrade dry-run %s passed SECONDS` or `/pgupgrade dry-run %s failed REASON`.",
+		return was, "", Refuse(RefusedTrialTwice, "%s asked for a dry run of `%s` to %s %s ago. Its result comes by e-mail to the owner of the database. When it is there: `/pgupgrade dry-run %s passed SECONDS` or `/pgupgrade dry-run %s failed REASON`.",
 			was.By.Mention(), db.Name, version, FormatDuration(now.Sub(was.At)), appRef.Name, appRef.Name)
 	}
 	r := DryRun{Version: version, At: s.Now(), By: actor}
@@ -73,7 +73,7 @@ func (s *Service) AskDryRun(ctx context.Context, actor Actor, app string, req Re
 		if kept := s.Trials.SaveTrial(context.WithoutCancel(ctx), appRef.ID, db.ID, was, actor); kept != nil {
 			return DryRun{}, "", fmt.Errorf("take back dry run of %s: %w", db.Name, errors.Join(kept, err))
 		}
-		return DryRun{}, "", Userf("Heroku refused the dry run of `%s`: %v. Nothing was changed.", db.Name, err)
+		return DryRun{}, "", Refuse(RefusedTrialThere, "Heroku refused the dry run of `%s`: %v. Nothing was changed.", db.Name, err)
 	case err != nil:
 		message = fmt.Sprintf("Whether Heroku began is not known (%v); if no e-mail comes within a day, ask again.", err)
 	}
@@ -83,7 +83,7 @@ func (s *Service) AskDryRun(ctx context.Context, actor Actor, app string, req Re
 
 // TellDryRun keeps what Heroku's e-mail about a dry run says. No call tells it.
 func (s *Service) TellDryRun(ctx context.Context, actor Actor, app string, req Request, passed bool, took time.Duration, why string) (DryRun, error) {
-	if err := s.mayTry(ctx, actor); err != nil {
+	if err := s.mayTry(ctx, actor, app); err != nil {
 		return DryRun{}, err
 	}
 	appRef, db, err := s.Surveyor.Resolve(ctx, app, req)
@@ -115,13 +115,13 @@ func (s *Service) TellDryRun(ctx context.Context, actor Actor, app string, req R
 	return r, s.inRun(ctx, appRef, kind, actor, text)
 }
 
-func (s *Service) mayTry(ctx context.Context, actor Actor) error {
+func (s *Service) mayTry(ctx context.Context, actor Actor, app string) error {
 	if s.Trials == nil || s.Trier == nil {
-		return Userf("Dry runs cannot be asked for here.")
+		return errors.New("dry runs are not set up: no Trials or no Trier")
 	}
 	who, _, err := s.who(ctx, actor)
 	if err == nil && who.Barred != "" {
-		err = Userf("You cannot ask for a dry run: you are %s.", who.Barred)
+		err = s.refuseApp(ctx, app, actor, Ruling{Code: RefusedBarred, Why: fmt.Sprintf("You cannot ask for a dry run: you are %s.", who.Barred)})
 	}
 	return err
 }

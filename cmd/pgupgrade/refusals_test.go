@@ -256,7 +256,7 @@ func words(t *testing.T, r *refusals) {
 		{"a time that cannot be read, is past, or does not exist", ana, "/pgupgrade start orders at noon"},
 		{"a setting that there is not", ben, "/pgupgrade set orders password x"},
 		{"10,000 characters", ana, "/pgupgrade start " + strings.Repeat("x", 10_000)},
-		{"a read-only cutover", ana, "/pgupgrade start orders read-only"},
+		{"a read-only cutover of a database that cannot be reached by SQL", ana, "/pgupgrade start orders read-only"},
 		{"an approval without what is approved", ben, "/pgupgrade approve orders"},
 		{"a guest, a bot, somebody deactivated or of another workspace", gus, "/pgupgrade start orders"},
 		{"an app that does not exist, or that the bot's account cannot see", ana, "/pgupgrade start nowhere"},
@@ -271,6 +271,7 @@ func words(t *testing.T, r *refusals) {
 		{"the version that it has already", ana, "/pgupgrade start billing to 16"},
 		{"a lower version", ana, "/pgupgrade start billing to 15"},
 		{"anything else that blocks; `check` lists it all", ana, "/pgupgrade start young"},
+		{"a dry run where Heroku would not try the upgrade", ana, "/pgupgrade dry-run tiny"},
 		{"an order, and no upgrade is under way", ana, "/pgupgrade cancel orders"},
 		{"the state of an app that was never upgraded", ana, "/pgupgrade status orders"},
 	} {
@@ -287,6 +288,11 @@ func words(t *testing.T, r *refusals) {
 	r.row("a release or a build under way", "/pgupgrade start busy", b.types(ana, "/pgupgrade start busy"))
 	b.heroku.Fault(herokutest.Fault{Method: http.MethodGet, Path: "/addons/", When: herokutest.Before, Status: http.StatusNotFound, Times: 1})
 	r.row("a database that is being destroyed meanwhile", "/pgupgrade start orders", b.types(ana, "/pgupgrade start orders"))
+	b.heroku.Fault(herokutest.Fault{Method: http.MethodPost, Path: "/upgrade/dry_run", When: herokutest.Before, Status: http.StatusUnprocessableEntity, Times: 1})
+	r.row("a dry run that Heroku itself refuses", "/pgupgrade dry-run orders", b.types(ana, "/pgupgrade dry-run orders"))
+	if says := b.types(gus, "/pgupgrade dry-run orders"); !strings.Contains(says, "You cannot ask for a dry run") {
+		t.Errorf("a guest asks for a dry run: %q", says)
+	}
 	b.slack.Fault(slacktest.Fault{Method: "users.info", Error: "internal_error"})
 	r.row("Slack does not say who somebody is", "/pgupgrade start orders", b.types(new, "/pgupgrade start orders"))
 	b.slack.ClearFaults()
@@ -299,6 +305,10 @@ func upgradesUnderWay(t *testing.T, r *refusals) {
 	b := serving(t, func(*bench) {})
 	b.types(ana, "/pgupgrade start billing")
 	cancelled := b.button("Details", "Upgrade billing")
+	if says := b.types(ana, "/pgupgrade dry-run orders"); !strings.Contains(says, "Heroku tries the upgrade") {
+		t.Errorf("a dry run: %q", says)
+	}
+	r.row("a second dry run within a day, while the first has not told", "/pgupgrade dry-run orders", b.types(ben, "/pgupgrade dry-run orders"))
 	b.types(ana, "/pgupgrade start orders")
 	question := b.button("Approve cutover", "Upgrade orders")
 	for _, x := range [][2]string{

@@ -12,6 +12,7 @@ import (
 type AppFacts struct {
 	Ref       ops.Ref
 	HealthURL string // set for it; "": its web address
+	Flag      string // set for it: config var that tells it to live read-only
 	App       ops.Fact[ops.App]
 	OnApp     ops.Fact[[]ops.Attachment]
 	Hosts     ops.Fact[map[string]ops.Endpoint]
@@ -52,6 +53,7 @@ type Facts struct {
 	Maintenance ops.Fact[Window]
 	Plans       ops.Fact[[]ops.Plan]
 	Schedules   ops.Fact[[]ops.BackupSchedule]
+	ReadOnly    bool // the cutover is to be read-only
 	// Server is what the old database says of itself by SQL.
 	Server ops.Fact[ops.Server]
 	// Others are the other apps on which the database is attached.

@@ -20,7 +20,6 @@ var leftOut = [][2]string{
 	{"H28", "Heroku's status is not asked for"},
 	{"H29", "how long a token lives cannot be asked for with every kind of token; a refusal calls for a person"},
 	{"H32", "one run for each database is kept by the rows themselves"},
-	{"H35", "read-only mode is a choice at the start"},
 	{"S6, S10, S21", "cannot be on Heroku's 14 and newer on the way to 15 to 18"},
 	{"S16", "needs a scratch server of the new version; Heroku's dry run does it"},
 	{"S20", "no server shows the versions of its clients' drivers"},

@@ -70,6 +70,8 @@ var platformChecks = []Check{
 		Fix: "Heroku's Data API has changed: look for a newer version of pgupgrade before anything is stopped.", look: shape},
 	{Number: "H34", Title: "Maintenance page", Level: ops.Inform, When: early, Where: "names of the app's config vars",
 		Fix: "`heroku config:set MAINTENANCE_PAGE_URL=…` shows a page of your own; tell whoever watches the monitors.", look: page},
+	{Number: "H35", Title: "Read-only cutover", Level: ops.Block, When: both, Where: "the mode asked for, a connection to the database",
+		Fix: "Start without `read-only`: users then see the maintenance page.", look: readOnly},
 	{Number: "H31", Title: "Checks inside the database", Level: ops.Block, Early: ops.Warn, Passing: true, When: both, Where: "a connection to the database",
 		Fix: "Copied URLs outside Heroku (reports, spreadsheets, other clouds) must be changed by hand.", look: bySQL},
 }

@@ -42,6 +42,10 @@ func TestPlatform(t *testing.T) {
 		{"H9", database(func(d *ops.Database) { d.BytesLimit = 0 }), ops.Inform, "8.0 GB"},
 		{"H10", func(f *Facts) { f.Maintenance.Value.Status = "running" }, ops.Block, "running"},
 		{"H11", func(f *Facts) { f.Upgrade.Value = ops.Wait{Waiting: true, Message: "upgrading"} }, ops.Block, "upgrading"},
+		{"H35", func(f *Facts) { f.Server = ops.Unknown[ops.Server]("") }, "", "not asked for"},
+		{"H35", func(f *Facts) { f.ReadOnly, f.Server = true, ops.Unknown[ops.Server]("the host is not known") }, ops.Block, "the host is not known"},
+		{"H35", func(f *Facts) { f.ReadOnly, f.Server = true, ops.Known(ops.Server{}) }, ops.Block, "does not own"},
+		{"H35", func(f *Facts) { f.ReadOnly, f.Server = true, ops.Known(ops.Server{Owner: true}) }, ops.Inform, "run on and read"},
 		{"H12 Apps", func(f *Facts) { f.Others = []AppFacts{other("stats")} }, ops.Warn, "Also attached to stats"},
 		{"H12 Apps", func(f *Facts) {
 			x := other("stats")

@@ -39,7 +39,7 @@ func logOf(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(spok
 func spokenOf(t *testing.T) *spoken {
 	s := &spoken{}
 	t.Cleanup(func() {
-		if t.Failed() || os.Getenv("SHOW") != "" {
+		if t.Failed() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			t.Logf("the carrier's log:\n%s", s.b.String())
@@ -241,7 +241,21 @@ func TestTwoPeersTakeOver(t *testing.T) {
 		logs = append(logs, log)
 		openOne(t, quick(url, name, slog.New(slog.NewTextHandler(log, nil))), r.tick)
 	}
+	// While one is in the gate, no other takes over.
+	rows := rowsOf(t, url)
+	if _, err := rows.Exec(t.Context(), "SELECT pg_advisory_lock($1)", gate); err != nil {
+		t.Fatal(err)
+	}
 	if err := dead.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, rows, 2*time.Second, "worker.1")
+	for i := range runs {
+		if n := r.ticked(fmt.Sprint("run", i)); n > 0 {
+			t.Errorf("run %d was taken over by one that was not in the gate", i)
+		}
+	}
+	if _, err := rows.Exec(t.Context(), "SELECT pg_advisory_unlock($1)", gate); err != nil {
 		t.Fatal(err)
 	}
 	for i := range runs {
@@ -250,6 +264,71 @@ func TestTwoPeersTakeOver(t *testing.T) {
 	for _, log := range logs {
 		if log.has("takes no turns") {
 			t.Error("two took over the same run")
+		}
+	}
+}
+
+// silent waits until none of these executors was heard of for a while.
+func silent(t *testing.T, rows *pgx.Conn, d time.Duration, executors ...string) {
+	t.Helper()
+	until(t, "silence", func() bool {
+		var n int
+		err := rows.QueryRow(t.Context(), "SELECT count(*) FROM "+schema+".executors WHERE id = ANY($1) AND beat < clock_timestamp() - make_interval(secs => $2)", executors, d.Seconds()).Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n == len(executors)
+	})
+}
+
+// beats waits until an executor was heard of n times.
+func beats(t *testing.T, rows *pgx.Conn, n int, executor string) {
+	t.Helper()
+	last := func() (at time.Time) {
+		if err := rows.QueryRow(t.Context(), "SELECT beat FROM "+schema+".executors WHERE id = $1", executor).Scan(&at); err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	for range n {
+		before := last()
+		until(t, "a beat", func() bool { return last().After(before) })
+	}
+}
+
+// TestNobodyDiedInAnOutage: who comes back first does not take over from those who
+// come back a moment later.
+func TestNobodyDiedInAnOutage(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Start(t)
+	rows := rowsOf(t, url)
+	r := newRecorder(func(context.Context, string, int) (Turn, error) { return Turn{In: time.Hour}, nil })
+	names := []string{"worker.1", "worker.2"}
+	var proxies []*pgtest.Proxy
+	var logs []*spoken
+	for _, name := range names {
+		proxy, log := pgtest.NewProxy(t, url), spokenOf(t)
+		c := quick(proxy.URL, name, slog.New(slog.NewTextHandler(log, nil)))
+		c.Silent = 3 * time.Second
+		d := openOne(t, c, r.tick)
+		if err := d.Start(t.Context(), "run of "+name); err != nil {
+			t.Fatal(err)
+		}
+		proxies, logs = append(proxies, proxy), append(logs, log)
+	}
+	for _, p := range proxies {
+		p.Cut()
+	}
+	silent(t, rows, 4*time.Second, names...)
+	for i, p := range proxies {
+		p.Heal()
+		until(t, "a new beginning", func() bool { return logs[i].has("has begun anew") })
+		beats(t, rows, 5, names[i]) // the first is back for a moment before the second
+	}
+	beats(t, rows, 40, names[1]) // time for both to judge
+	for i, log := range logs {
+		if log.has("took over") {
+			t.Errorf("%s took over from one that lives", names[i])
 		}
 	}
 }

@@ -204,6 +204,33 @@ func (c *Client) Databases(ctx context.Context) ([]ops.Addon, error) {
 	return out, err
 }
 
+// ConfigFlag reports whether a config var of an app is set to anything.
+func (c *Client) ConfigFlag(ctx context.Context, app, name string) (bool, error) {
+	if err := known(app); err != nil {
+		return false, err
+	}
+	return read(ctx, func(ctx context.Context) (bool, error) {
+		vars, err := c.api.ConfigVarInfoForApp(ctx, app)
+		v := vars[name]
+		return v != nil && *v != "", err
+	})
+}
+
+// SetConfigVar sets a config var, or takes it away with "". It makes a release.
+func (c *Client) SetConfigVar(ctx context.Context, app, name, value string) error {
+	if err := known(app); err != nil {
+		return err
+	}
+	v := &value
+	if value == "" {
+		v = nil
+	}
+	_, err := act(ctx, func(ctx context.Context) (platform.ConfigVarUpdateResult, error) {
+		return c.api.ConfigVarUpdate(ctx, app, map[string]*string{name: v})
+	})
+	return err
+}
+
 // ConfigNames returns the names of an app's config vars, sorted.
 func (c *Client) ConfigNames(ctx context.Context, app string) ([]string, error) {
 	if err := known(app); err != nil {

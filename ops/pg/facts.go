@@ -44,7 +44,7 @@ func (d *Database) inside(ctx context.Context, late bool, long time.Duration) (o
 	a.database(ctx, d, "")
 	if !late {
 		a.others(ctx, d, name)
-		in.WALRate = walRate(begun, d.walAt(ctx))
+		in.WALRate = walRate(begun, d.later(ctx, begun))
 	}
 	return in, nil
 }
@@ -281,14 +281,33 @@ func (d *Database) walAt(ctx context.Context) ops.Fact[walReading] {
 	})
 }
 
-// walRate is how much was written between two readings. Less than a twentieth of a
-// second says nothing.
+// shortest is the least time between two readings that says anything.
+const shortest = 50 * time.Millisecond
+
+// later reads the position again, once enough time has passed: a small database
+// nearby is looked at faster than that.
+func (d *Database) later(ctx context.Context, begun ops.Fact[walReading]) ops.Fact[walReading] {
+	for {
+		w := d.walAt(ctx)
+		if !begun.Known || !w.Known || w.Value.at.Sub(begun.Value.at) >= shortest {
+			return w
+		}
+		select {
+		case <-ctx.Done():
+			return ops.Unknown[walReading](ctx.Err().Error())
+		case <-time.After(shortest - w.Value.at.Sub(begun.Value.at)):
+		}
+	}
+}
+
+// walRate is how much was written between two readings. Less than the shortest
+// time says nothing.
 func walRate(a, b ops.Fact[walReading]) ops.Fact[int64] {
 	took := b.Value.at.Sub(a.Value.at)
 	switch {
 	case !a.Known || !b.Known:
 		return ops.Unknown[int64](strings.TrimSpace(a.Why + " " + b.Why))
-	case took < 50*time.Millisecond || b.Value.lsn < a.Value.lsn:
+	case took < shortest || b.Value.lsn < a.Value.lsn:
 		return ops.Unknown[int64]("it was looked at for " + strconv.FormatInt(took.Milliseconds(), 10) + " ms only")
 	}
 	return ops.Known(int64(float64(b.Value.lsn-a.Value.lsn) / took.Seconds()))

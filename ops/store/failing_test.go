@@ -50,6 +50,12 @@ var failing = map[string]func(ctx context.Context, s *Store, r ops.Run, a ops.Ac
 	"SaveMessage": func(ctx context.Context, s *Store, r ops.Run, _ ops.Act) error {
 		return s.SaveMessage(ctx, ops.Message{Group: r.ID, Name: "root", TS: "2"})
 	},
+	"SaveTrial": func(ctx context.Context, s *Store, _ ops.Run, _ ops.Act) error {
+		return s.SaveTrial(ctx, "orders", "db1", ops.DryRun{Version: "17", At: at}, ops.Actor{ID: "U1"})
+	},
+	"SaveReading": func(ctx context.Context, s *Store, r ops.Run, _ ops.Act) error {
+		return s.SaveReading(ctx, r, ops.ReadingStill, ops.Activity{At: at})
+	},
 	"FirstTime": func(ctx context.Context, s *Store, _ ops.Run, _ ops.Act) error {
 		first, err := s.FirstTime(ctx, "new")
 		return worse(first, err)
@@ -78,8 +84,8 @@ func worse(yes bool, err error) error {
 
 // reading is every method that writes nothing, or that is not about rows.
 var reading = []string{
-	"ActiveRun", "Acts", "Changed", "Close", "Decisions", "Events", "LastBeat", "LastFiring", "LastRun", "Message", "Messages", "Migrate", "Ping", "Ready",
-	"Run", "Runs", "Samples", "Setting", "Settings",
+	"ActiveRun", "Acts", "Changed", "Close", "Decisions", "Events", "LastBeat", "LastFiring", "LastRun", "Message", "Messages", "Migrate", "Past", "Ping", "Reading", "Ready",
+	"Run", "Runs", "Samples", "Setting", "Settings", "Trial",
 }
 
 // TestEveryMethodIsKnown: whoever adds a method says whether it writes.
@@ -160,7 +166,7 @@ func TestAWriteToWhatIsGoneSaysSo(t *testing.T) {
 }
 
 // tables are those that hold rows of the bot.
-var tables = []string{"changes", "runs", "events", "acts", "decisions", "samples", "messages", "envelopes", "firings", "settings", "beats", "leases"}
+var tables = []string{"changes", "runs", "events", "acts", "decisions", "samples", "messages", "envelopes", "firings", "settings", "beats", "leases", "readings"}
 
 // sabotage makes every write fail until it is repaired.
 func sabotage(t *testing.T, s *Store) (repair func()) {

@@ -14,7 +14,7 @@ import (
 
 // facts reads what the checks need, in parallel.
 func (r *Runner) facts(ctx context.Context, run ops.Run, set ops.Settings) (check.Facts, error) {
-	f := check.Facts{At: r.Now(), Target: r.target(run.Request), Offered: r.Versions, OwnDatabase: r.OwnDatabase, OneOffs: set.OneOffs, Cutover: run.Step == ops.StepGateCutover}
+	f := check.Facts{At: r.Now(), Target: r.target(run.Request), Offered: r.Versions, OwnDatabase: r.OwnDatabase, OneOffs: set.OneOffs, ReadOnly: run.Request.ReadOnly, Cutover: run.Step == ops.StepGateCutover}
 	h, db := r.Heroku, run.Database.ID
 	addon, err := h.Addon(ctx, db)
 	if errors.Is(err, ops.ErrNotFound) {
@@ -60,7 +60,7 @@ func (r *Runner) facts(ctx context.Context, run ops.Run, set ops.Settings) (chec
 		if err != nil {
 			return f, err
 		}
-		f.Others[i].HealthURL = own.HealthURL
+		f.Others[i].HealthURL, f.Others[i].Flag = own.HealthURL, own.ReadOnlyFlag
 		r.appFacts(ctx, &wg, f.Others[i].Ref, &f.Others[i], f.Cutover)
 	}
 	r.more(ctx, &wg, run, old, &f)

@@ -78,6 +78,20 @@ func oneOffsOnly(run ops.Run, w World, changes []string) bool {
 }
 
 func foreignTo(run ops.Run, b ops.BaselineApp, f AppFacts) []string {
+	out := started(run, b, f)
+	for _, r := range f.Releases.Value {
+		if r.Version > b.Release && !ours(run, r) {
+			out = append(out, fmt.Sprintf("release v%d of %s (%s)", r.Version, b.Name, r.Description))
+		}
+	}
+	return append(out, foreignAttachments(run, b, f.Attachments.Value)...)
+}
+
+// started names what runs although it was stopped. In a read-only cutover nothing was.
+func started(run ops.Run, b ops.BaselineApp, f AppFacts) []string {
+	if run.Plan.ReadOnly() && !run.RollingBack() {
+		return nil
+	}
 	var out []string
 	if !f.App.Value.Maintenance {
 		out = append(out, fmt.Sprintf("maintenance mode of %s was turned off", b.Name))
@@ -90,12 +104,7 @@ func foreignTo(run ops.Run, b ops.BaselineApp, f AppFacts) []string {
 	for _, d := range f.Dynos.Value {
 		out = append(out, fmt.Sprintf("dyno %s of %s runs", d.Name, b.Name))
 	}
-	for _, r := range f.Releases.Value {
-		if r.Version > b.Release && !ours(run, r) {
-			out = append(out, fmt.Sprintf("release v%d of %s (%s)", r.Version, b.Name, r.Description))
-		}
-	}
-	return append(out, foreignAttachments(run, b, f.Attachments.Value)...)
+	return out
 }
 
 // ours reports whether a release is one that this run's own switch makes.

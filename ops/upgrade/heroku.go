@@ -30,6 +30,8 @@ type reads interface {
 	Addon(ctx context.Context, idOrName string) (ops.Addon, error)
 	Databases(ctx context.Context) ([]ops.Addon, error)
 	AppAddons(ctx context.Context, app string) ([]ops.Addon, error)
+	// ConfigFlag reports whether a config var of an app is set to anything.
+	ConfigFlag(ctx context.Context, app, name string) (bool, error)
 	ConfigNames(ctx context.Context, app string) ([]string, error)
 	ConfigHosts(ctx context.Context, app string) (map[string]ops.Endpoint, error)
 	ReleaseHosts(ctx context.Context, app, releaseID string) (map[string]ops.Endpoint, error)
@@ -54,6 +56,8 @@ type acts interface {
 	DryRun(ctx context.Context, addonID, version string) (message string, err error)
 	CaptureBackup(ctx context.Context, addonID string) (ops.Transfer, error)
 	CreateSchedule(ctx context.Context, addonID string, s ops.BackupSchedule) (ops.BackupSchedule, error)
+	// SetConfigVar sets a config var, or takes it away with "". It makes a release.
+	SetConfigVar(ctx context.Context, app, name, value string) error
 	ResetConnections(ctx context.Context, addonID string) error
 	DestroyAddon(ctx context.Context, app, addonID string) (ops.Addon, error)
 }

@@ -26,6 +26,7 @@ const (
 	needNewUpgrade
 	needNewAttachments
 	needBackup
+	needFlag
 	needSchedules
 )
 
@@ -35,19 +36,19 @@ var needs = map[ops.Step]need{
 	ops.StepBackup:         needBackup,
 	ops.StepFollowerCreate: needNew | needNewInfo | needOld | needApps,
 	ops.StepCatchUp:        needNewInfo | needOld,
-	ops.StepGateCutover:    needNewInfo | needOld | needBackup | needSurvey | needApps | needBuilds | needHealth,
-	ops.StepFence:          needApps,
+	ops.StepGateCutover:    needFlag | needNewInfo | needOld | needBackup | needSurvey | needApps | needBuilds | needHealth,
+	ops.StepFence:          needApps | needFlag,
 	ops.StepCatchUpExact:   needApps | needNewInfo | needOld,
 	ops.StepUpgrade:        needApps | needNewInfo | needNewUpgrade,
 	ops.StepVerifyNew:      needApps | needNew | needNewInfo | needNewUpgrade,
 	ops.StepPromote:        needApps | needNew | needNewInfo | needNewUpgrade | needHosts,
-	ops.StepUnfence:        needApps,
+	ops.StepUnfence:        needApps | needFlag,
 	ops.StepVerifyApp:      needDynos | needHealth,
 	ops.StepSoak:           needRetired,
 	ops.StepGateDestroy:    needRetired,
 	ops.StepDestroy:        needRetired,
 	ops.StepReturnAttach:   needApps | needOld | needHosts,
-	ops.StepReturnUnfence:  needApps,
+	ops.StepReturnUnfence:  needApps | needFlag,
 	ops.StepReturnFollower: needNew | needNewInfo | needNewAttachments | needOld,
 
 	ops.StepRollbackFence:   needApps | needBuilds | needOld,
@@ -144,6 +145,9 @@ func (l *looker) app(app ops.PlanApp, n need) {
 	}
 	if n&needBuilds != 0 {
 		read(l, func(v ops.Fact[[]ops.Build]) { f.Builds = v; put() }, func(c context.Context) ([]ops.Build, error) { return h.Builds(c, id) })
+	}
+	if n&needFlag != 0 && app.Flag != "" && l.run.Plan.ReadOnly() {
+		read(l, func(v ops.Fact[bool]) { f.Flag = v; put() }, func(c context.Context) (bool, error) { return h.ConfigFlag(c, id, app.Flag) })
 	}
 	if n&needHealth != 0 {
 		read(l, func(v ops.Fact[ops.Health]) { f.Health = v; put() }, func(c context.Context) (ops.Health, error) { return l.Health.Ask(c, app.HealthURL), nil })

@@ -133,6 +133,10 @@ func (t *turn) back(format string, args ...any) {
 		t.run.Returning = true
 		t.say(ops.EventReturning, "Going back: %s. Every app was fenced, so nothing was written to `%s`; %s is attached to `%s` again, then maintenance and formation come back as they were.", why, t.run.Follower.Name, t.run.Plan.Names(), t.run.Database.Name)
 		t.to(ops.StepReturnAttach, "%s", why)
+	case t.run.Baseline != nil && t.run.Plan.ReadOnly():
+		t.run.Returning = true
+		t.say(ops.EventReturning, "Going back: %s. `%s` stays on `%s`, which is made writable again.", why, t.run.App.Name, t.run.Database.Name)
+		t.to(ops.StepReturnUnfence, "%s", why)
 	case t.run.Baseline != nil:
 		t.run.Returning = true
 		t.say(ops.EventReturning, "Going back: %s. `%s` stays on `%s`, which was not changed; maintenance and formation come back as they were.", why, t.run.App.Name, t.run.Database.Name)

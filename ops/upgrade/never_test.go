@@ -294,6 +294,7 @@ func (n *never) decided(step ops.Step, kind ops.ActKind, run ops.Run, all []ops.
 
 // ended looks at what a run leaves behind.
 func (n *never) ended() {
+	n.checks++
 	a := n.w.app(n.app)
 	if a.Maintenance != n.was.Maintenance || fmt.Sprint(a.Formation) != fmt.Sprint(n.was.Formation) {
 		n.broken(5, "maintenance %v, formation %v; recorded were %v, %v", a.Maintenance, a.Formation, n.was.Maintenance, n.was.Formation)

@@ -163,8 +163,8 @@ func (t *turn) nearLimit() {
 		return
 	}
 	o.Asked = t.now
-	t.say(ops.EventAsked, "More time? `%s` has been in maintenance for %s; in %s, at its limit, I go back by myself.",
-		t.run.App.Name, ops.FormatDuration(t.now.Sub(o.From)), ops.FormatDuration(o.Limit.Sub(t.now)))
+	t.say(ops.EventAsked, "More time? `%s` has been %s for %s; in %s, at its limit, I go back by myself.",
+		t.run.App.Name, kept(t.run.Plan), ops.FormatDuration(t.now.Sub(o.From)), ops.FormatDuration(o.Limit.Sub(t.now)))
 	t.move.Events[len(t.move.Events)-1].Gate = ops.OrderExtend
 }
 

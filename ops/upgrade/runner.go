@@ -256,6 +256,8 @@ func (r *Runner) do(ctx context.Context, run ops.Run, a ops.Act) (detail string,
 	case ops.ActDestroy:
 		x, err := r.Heroku.DestroyAddon(ctx, a.App, a.Target)
 		return x.State, err
+	case ops.ActFlag:
+		return "", r.Heroku.SetConfigVar(ctx, a.App, a.Args["name"], a.Args["value"])
 	case ops.ActReset:
 		return "", r.Heroku.ResetConnections(ctx, a.Target)
 	case ops.ActFenceDB, ops.ActClearDB, ops.ActEndSessions, ops.ActProve, ops.ActAnalyze:

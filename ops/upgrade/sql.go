@@ -190,6 +190,9 @@ func insideNeeds(run ops.Run) (old, new, retired need, kept []string) {
 
 // inside reads both databases by SQL as far as the step needs it.
 func (l *looker) inside() {
+	if l.run.Step == ops.StepSoak && uninspected(l.run) && l.run.Help == "" {
+		read(l, func(v ops.Fact[After]) { l.w.After = v }, func(c context.Context) (After, error) { return l.after(c, l.run) })
+	}
 	old, new, retired, kept := insideNeeds(l.run)
 	if old|new|retired == 0 {
 		return

@@ -119,7 +119,7 @@ func quietFor(soak time.Duration) time.Duration { return min(soak*3/7, 72*time.H
 // soak samples the old database until time and evidence say that nobody uses it.
 func soak(t *turn) {
 	t.snooze()
-	if t.goDestroy() || !t.care() || !t.sample() {
+	if t.goDestroy() || !t.inspected() || !t.moreStatistics() || !t.care() || !t.sample() {
 		return
 	}
 	s := &t.run.Soak

@@ -13,7 +13,13 @@ import (
 // no dyno at all.
 func fence(t *turn) {
 	in := &t.run.SQL
-	if in.StillAt.IsZero() && !t.shut(t.run.Baseline, t.back) {
+	switch {
+	case !in.StillAt.IsZero():
+	case t.run.Plan.ReadOnly():
+		if !t.quiet() {
+			return
+		}
+	case !t.shut(t.run.Baseline, t.back):
 		return
 	}
 	if in.On && in.StillAt.IsZero() {
@@ -29,6 +35,11 @@ func fence(t *turn) {
 		return
 	}
 	t.run.Proof.ProvingTook = t.now.Sub(in.FencedAt)
+	if t.run.Plan.ReadOnly() {
+		t.done("Writers stopped: `%s` is read-only, and nothing moved in it for %s. The apps run on and read.", t.run.Database.Name, ops.FormatDuration(ops.MinGap))
+		t.to(ops.StepCatchUpExact, "still")
+		return
+	}
 	t.done("Writers stopped: maintenance is on, no dyno runs, `%s` is read-only, and nothing moved in it for %s.", t.run.Database.Name, ops.FormatDuration(ops.MinGap))
 	t.to(ops.StepCatchUpExact, "still")
 }

@@ -92,8 +92,16 @@ func (t *turn) askCutover(digest, again string, opening ops.Opening) {
 	if from := opens(opening, t.now); !from.IsZero() {
 		when = " on " + ops.FormatMoment(from, t.w.Zone)
 	}
-	t.ask(ops.GateCutover, digest, "%sMay the cutover begin%s? %s will be in maintenance for about %s.", again, when, t.run.Plan.AppNames(), ops.FormatDuration(t.run.Plan.Forecast.Outage))
+	t.ask(ops.GateCutover, digest, "%sMay the cutover begin%s? %s will be %s for about %s.", again, when, t.run.Plan.AppNames(), kept(t.run.Plan), ops.FormatDuration(t.run.Plan.Forecast.Outage))
 	t.run.Asked.Opens = opens(opening, t.now)
+}
+
+// kept is how users find the apps during the cutover.
+func kept(p *ops.RunPlan) string {
+	if p.ReadOnly() {
+		return "read-only"
+	}
+	return "in maintenance"
 }
 
 // opens is when the cutover may begin; zero when it may now.
@@ -151,6 +159,9 @@ func (t *turn) unready(behind int, d ops.Decision) string {
 		if why := f.unreadable(app.Name); why != "" {
 			return "could not read " + why
 		}
+		if app.Flag != "" && t.run.Plan.ReadOnly() && !f.Flag.Known {
+			return fmt.Sprintf("the config vars of %s cannot be read (%s)", app.Name, firstWhy(f.Flag.Why))
+		}
 		if names := check.OneOffs(f.Dynos.Value, f.Formation.Value); len(names) > 0 && t.run.Plan.OneOffs != ops.OneOffStop {
 			return fmt.Sprintf("one-off dynos run on %s (%s)", app.Name, strings.Join(names, ", "))
 		}
@@ -189,13 +200,16 @@ func (t *turn) beginFence(d ops.Decision) {
 		f := t.w.Apps[app.ID]
 		b.Apps = append(b.Apps, ops.BaselineApp{
 			Ref: app.Ref, Maintenance: f.App.Value.Maintenance, Formation: f.Formation.Value,
-			Release: newest(f.Releases.Value).Version, Attachments: f.Attachments.Value, Health: f.Health.Value,
+			Release: newest(f.Releases.Value).Version, Attachments: f.Attachments.Value, Health: f.Health.Value, Flagged: f.Flag.Value,
 		})
-		undo = append(undo, undoCommands(b.Apps[len(b.Apps)-1])...)
+		if !t.run.Plan.ReadOnly() {
+			undo = append(undo, undoCommands(b.Apps[len(b.Apps)-1])...)
+		}
 	}
 	t.run.Baseline = b
 	t.run.SQL = ops.SQLWork{On: t.run.Plan.SQL, Why: t.run.Plan.SQLWhy}
 	if t.run.SQL.On {
+		undo = append(unflagByHand(t.run.Plan), undo...)
 		undo = append([]string{clearByHand(oldPlace(t.run), t.w.database(t.run, t.run.Database.ID))}, undo...)
 	}
 	t.run.Outage.From = t.now

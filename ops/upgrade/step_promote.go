@@ -141,10 +141,18 @@ func (t *turn) released(app ops.PlanApp, info ops.Fact[ops.Database]) bool {
 
 // unfence lets the app back in, exactly as it was.
 func unfence(t *turn) {
-	if !t.restored() {
+	if !t.restored() || !t.flags(false, t.stuckFlag) {
 		return
 	}
 	t.run.Outage.Until = t.now
+	if t.run.Plan.ReadOnly() {
+		stop := t.run.Proof.PromotedAt.Sub(t.run.SQL.FencedAt)
+		t.done("%s writing again, on PostgreSQL %s.", t.are(), t.run.Plan.To)
+		t.to(ops.StepVerifyApp, "as recorded")
+		t.say(ops.EventOutage, "Writing stood still for %s, forecast %s; reading went on. %s of it were proof that nothing was missing.", ops.FormatDuration(stop),
+			ops.FormatDuration(t.run.Plan.Forecast.Outage), ops.FormatDuration(t.run.Proof.ProvingTook))
+		return
+	}
 	t.done("%s open again on PostgreSQL %s: formation and maintenance as before.", t.are(), t.run.Plan.To)
 	t.to(ops.StepVerifyApp, "as recorded")
 	outage := t.run.Outage.Until.Sub(t.run.Outage.From)

@@ -9,11 +9,15 @@ import (
 
 // returnUnfence restores formation and maintenance, on the old database.
 func returnUnfence(t *turn) {
-	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.SQL.Before) || !t.restored() {
+	if !t.cleared(t.run.Database, t.w.Old.SQL, t.run.SQL.Before) || !t.restored() || !t.flags(false, t.stuckFlag) {
 		return
 	}
 	t.run.Outage.Until = t.now
-	t.done("%s open again on `%s` (PostgreSQL %s), as before. Downtime %s.", t.are(), t.run.Database.Name, t.run.Plan.From,
+	how := "open"
+	if t.run.Plan.ReadOnly() {
+		how = "writing"
+	}
+	t.done("%s %s again on `%s` (PostgreSQL %s), as before. Downtime %s.", t.are(), how, t.run.Database.Name, t.run.Plan.From,
 		ops.FormatDuration(t.run.Outage.Until.Sub(t.run.Outage.From)))
 	t.to(ops.StepReturnFollower, "as recorded")
 }

@@ -56,6 +56,9 @@ func unwritten(run ops.Run, w World) proof {
 	if len(changes) > 0 {
 		return proof{why: strings.Join(changes, "; ")}
 	}
+	if run.Plan.ReadOnly() {
+		return proof{why: "the apps run, and may have written to the new database"}
+	}
 	if unreadable != "" {
 		return proof{why: unreadable + " cannot be read"}
 	}

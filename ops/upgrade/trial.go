@@ -36,7 +36,7 @@ func (r *Runner) MayTry(ctx context.Context, app, database ops.Ref, req ops.Requ
 		}
 		for _, x := range c.Look(f) {
 			if x.Verdict == ops.Block {
-				return "", ops.Userf("There can be no dry run: %s %s Nothing was done.", x.Evidence, x.Fix)
+				return "", ops.Refuse(ops.RefusedTrial, "There can be no dry run: %s %s Nothing was done.", x.Evidence, x.Fix)
 			}
 		}
 	}

@@ -25,6 +25,8 @@ type World struct {
 	Retired DatabaseFacts
 	New     DatabaseFacts
 	Backup  ops.Fact[Found[ops.Transfer]]
+	// After is the look inside both databases after the switch.
+	After ops.Fact[After]
 	// Kept are readings that were taken before, as far as the step needs them.
 	Kept Kept
 	// Compared is the comparison of rows of both databases.
@@ -50,6 +52,8 @@ type AppFacts struct {
 	// Hosts is where the config vars of the current release lead to.
 	Hosts  ops.Fact[map[string]ops.Endpoint]
 	Health ops.Fact[ops.Health]
+	// Flag is whether the app's read-only flag is set.
+	Flag ops.Fact[bool]
 }
 
 // DatabaseFacts is one database as it was seen.

@@ -138,7 +138,7 @@ func (r *modelRoles) password(credential string) string {
 
 // lets reports whether a URL leads here and its password is right.
 func (d *modelData) lets(url string) bool {
-	if !strings.Contains(url, "@"+d.host()+":") {
+	if !strings.Contains(url, "@"+d.host()) {
 		return false // the rest is slow
 	}
 	for name, all := range d.roles.passwords {
