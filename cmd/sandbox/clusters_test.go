@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,13 +15,19 @@ import (
 
 var inARow = flag.Int("soak", 1, "how many plays on real clusters TestInARow plays, one after the other")
 
-// tales are played on real clusters with every writer running.
-var tales = []struct {
-	name    string
-	returns bool // the app goes back to the old database
-	tell    func(t *testing.T, s *sandbox, p *player)
-}{
-	{"happy", false, func(t *testing.T, s *sandbox, p *player) {
+// tale is a story that is played on real clusters with every writer running.
+type tale struct {
+	name     string
+	tell     func(t *testing.T, s *sandbox, p *player)
+	apps     func(*herokutest.Server) // nil: Acme's
+	settings []string                 // of the bot
+	returns  bool                     // it ends on the old database
+	// some says that it is told in every test of the whole; the others with -soak.
+	some bool
+}
+
+var tales = append([]tale{
+	{name: "happy", some: true, tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
 			ana: /pgupgrade start orders
 			pgupgrade: May the cutover begin
@@ -33,7 +40,7 @@ var tales = []struct {
 			ben fills in orders
 			pgupgrade: Upgrade of orders is done`)
 	}},
-	{"an external client has a copy of the URL", false, func(t *testing.T, s *sandbox, p *player) {
+	{name: "an external client has a copy of the URL", tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
 			heroku does copy url on orders
 			ana: /pgupgrade start orders
@@ -46,7 +53,7 @@ var tales = []struct {
 			pgupgrade: Downtime
 			heroku: orders · DATABASE orders-pg17 ... maintenance off`)
 	}},
-	{"a session asks for read-write by itself", true, func(t *testing.T, s *sandbox, p *player) {
+	{name: "a session asks for read-write by itself", returns: true, some: true, tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
 			heroku does session on orders
 			ana: /pgupgrade start orders
@@ -56,7 +63,7 @@ var tales = []struct {
 			heroku: orders · DATABASE postgresql-curved-41822 · maintenance off · formation clock=1 web=2 worker=1
 			pgupgrade: Upgrade of orders went back`)
 	}},
-	{"a credential of its own", false, func(t *testing.T, s *sandbox, p *player) {
+	{name: "a credential of its own", tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
 			heroku does credential on postgresql-curved-41822: analyst
 			heroku does attach on orders: ANALYST postgresql-curved-41822 credential:analyst
@@ -67,7 +74,7 @@ var tales = []struct {
 			pgupgrade: Downtime
 			heroku: orders · DATABASE orders-pg17 ... maintenance off · formation clock=1 web=2 worker=1`)
 	}},
-	{"the upgrade fails", true, func(t *testing.T, s *sandbox, p *player) {
+	{name: "the upgrade fails", returns: true, some: true, tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
 			ana: /pgupgrade start orders
 			pgupgrade: May the cutover begin
@@ -77,7 +84,7 @@ var tales = []struct {
 			heroku: orders · DATABASE postgresql-curved-41822 · maintenance off · formation clock=1 web=2 worker=1
 			pgupgrade: Upgrade of orders went back`)
 	}},
-	{"killed in the cutover", false, func(t *testing.T, s *sandbox, p *player) {
+	{name: "killed in the cutover", some: true, tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
 			ana: /pgupgrade start orders
 			pgupgrade: May the cutover begin`)
@@ -102,17 +109,19 @@ var tales = []struct {
 		}
 		effects(t, s)
 	}},
-}
+}, slices.Concat(topologyTales, fenceTales, meterTales)...)
 
 // TestOnClusters plays each tale on real PostgreSQL: no row is lost, and nothing
 // is left behind.
 func TestOnClusters(t *testing.T) {
 	t.Parallel()
-	for i, x := range tales {
-		t.Run(x.name, func(t *testing.T) {
-			t.Parallel()
-			onClusters(t, i)
-		})
+	for _, x := range tales {
+		if x.some || *inARow > 1 {
+			t.Run(x.name, func(t *testing.T) {
+				t.Parallel()
+				onClusters(t, x)
+			})
+		}
 	}
 }
 
@@ -120,19 +129,21 @@ func TestOnClusters(t *testing.T) {
 func TestInARow(t *testing.T) {
 	t.Parallel()
 	for i := range *inARow {
-		t.Run(tales[i%len(tales)].name, func(t *testing.T) { onClusters(t, i%len(tales)) })
+		x := tales[i%len(tales)]
+		t.Run(x.name, func(t *testing.T) { onClusters(t, x) })
 	}
 }
 
-func onClusters(t *testing.T, tale int) {
-	s, err := open(t.Context(), options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "require"}, io.Discard)
+func onClusters(t *testing.T, x tale) {
+	s, err := open(t.Context(), options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "require",
+		apps: x.apps, extra: x.settings}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	folders := []string{s.data.fleet.Dir(), s.temporary}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the bot's log:\n%s", s.bot.log())
+			t.Logf("the channel:\n%s\nthe bot's log:\n%s", s.channel(), s.bot.log())
 		}
 		if err := s.close(); err != nil {
 			t.Error(err)
@@ -150,16 +161,22 @@ func onClusters(t *testing.T, tale int) {
 		t.Fatal("no cluster runs, so that none could be left behind")
 	}
 	p := newPlayer(t, s)
-	tales[tale].tell(t, s, p)
+	x.tell(t, s, p)
+	nothingLost(t, s, x)
+}
+
+func nothingLost(t *testing.T, s *sandbox, x tale) {
+	t.Helper()
 	for _, r := range s.heroku.Rows() {
 		t.Log(r)
-		if r.App == "orders" && r.Acknowledged == 0 {
+		main := r.App == "orders" || r.App == "shop"
+		if main && r.Acknowledged == 0 {
 			t.Error("nothing was written")
 		}
 		if r.Missing != 0 || r.Unknown != "" {
 			t.Errorf("rows are lost: %s", r)
 		}
-		if r.App == "orders" && !tales[tale].returns && (r.Upgrade <= 0 || r.Stop < r.Upgrade) {
+		if main && !x.returns && (r.Upgrade <= 0 || r.Stop < r.Upgrade) {
 			t.Errorf("the write stop does not hold the upgrade: %s", r)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
 )
 
 const usage = `sandbox plays pgupgrade on this machine, with no account.
@@ -39,6 +41,7 @@ type options struct {
 	program     string // a built pgupgrade; "": it is built
 	databaseURL string // PostgreSQL for the bot's rows; "": SQLite
 	extra       []string
+	apps        func(*herokutest.Server) // other apps than Acme's
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {

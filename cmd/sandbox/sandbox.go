@@ -79,7 +79,11 @@ func (s *sandbox) begin(ctx context.Context) (err error) {
 		config.Storage = s.data.storage
 	}
 	s.heroku = herokutest.New(config)
-	s.heroku.Acme()
+	if s.o.apps != nil {
+		s.o.apps(s.heroku)
+	} else {
+		s.heroku.Acme()
+	}
 	if s.data != nil {
 		if err := s.data.live(ctx, s.heroku); err != nil {
 			return err

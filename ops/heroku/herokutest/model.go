@@ -71,6 +71,7 @@ type build struct {
 // What is scripted of releases and backups.
 const (
 	failing = "failing"
+	failed  = "failed" // at once, before anything was done
 	stalled = "stalled"
 )
 
@@ -219,6 +220,9 @@ func (s *Server) release(a *app, description string, vars map[string]string, now
 	}
 	if a.releasePhase() {
 		r.status, r.ends = "pending", begins.Add(s.cfg.Times.Release)
+		if a.releasing == failed {
+			r.status, r.ends = "failed", begins
+		}
 	} else {
 		a.restart(now)
 	}

@@ -137,6 +137,7 @@ func (s *Server) Stage(what, name, arg string) error {
 			s.release(a, fmt.Sprintf("Retry of v%d: %s", last.version, last.description), s.state.vars(a, now), now)
 		},
 		"fail releases":  func() { a.releasing = failing },
+		"crash releases": func() { a.releasing = failed }, // before they connect
 		"stall releases": func() { a.releasing = stalled },
 		"pass releases":  func() { a.releasing = "" },
 		"fail backups":   func() { a.backups = failing },
