@@ -57,6 +57,15 @@ type Run struct {
 	Leftovers []string     `json:"leftovers"` // what people should clean up
 }
 
+// AppNames lists the apps that the run stops and switches, as far as that is
+// known: "`orders`, `reports`".
+func (r Run) AppNames() string {
+	if r.Plan == nil || len(r.Plan.Apps) == 0 {
+		return "`" + r.App.Name + "`"
+	}
+	return r.Plan.AppNames()
+}
+
 // Active reports whether the run still has something to do.
 func (r Run) Active() bool { return r.Outcome == "" }
 
