@@ -65,7 +65,11 @@ func downtime(run ops.Run) string {
 	if o.From.IsZero() || o.Until.IsZero() {
 		return ""
 	}
-	s := "*Downtime:* " + ops.FormatDuration(o.Until.Sub(o.From))
+	s := "*Downtime:* "
+	if run.Plan != nil && run.Plan.ReadOnly() {
+		s = "*Writes stopped for:* "
+	}
+	s += ops.FormatDuration(o.Until.Sub(o.From))
 	if run.Plan != nil {
 		s += ", forecast " + ops.FormatDuration(run.Plan.Forecast.Outage)
 	}

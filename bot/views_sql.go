@@ -24,6 +24,43 @@ func readOnly(run ops.Run) bool {
 	return run.Plan != nil && run.Plan.ReadOnly() && !run.RollingBack()
 }
 
+// movedNames are the names that the switch moves, as people know them.
+func movedNames(run ops.Run) string {
+	if run.Plan == nil || run.Plan.Names() == "" {
+		return "`DATABASE`"
+	}
+	return run.Plan.Names()
+}
+
+// severalNames reports whether the switch moves more than one name.
+func severalNames(run ops.Run) bool { return strings.Contains(movedNames(run), ", ") }
+
+func severalApps(run ops.Run) bool { return run.Plan != nil && len(run.Plan.Apps) > 1 }
+
+// verb is the second word where there are several, else the first.
+func verb(several bool, one, many string) string {
+	if several {
+		return many
+	}
+	return one
+}
+
+// opens is what is opened again: "the app", or the apps by name.
+func opens(run ops.Run) string {
+	if severalApps(run) {
+		return apps(run)
+	}
+	return "the app"
+}
+
+// lossCounted says that a rollback's loss is counted, where it is.
+func lossCounted(p *ops.RunPlan) string {
+	if p.SQL {
+		return ", which is counted by SQL and shown before it is decided"
+	}
+	return ""
+}
+
 // noSQL is that a plan's old database cannot be reached by SQL, and why.
 func noSQL(p *ops.RunPlan) string {
 	if p == nil || p.SQLWhy == "" {

@@ -43,6 +43,9 @@ func PlanCancel(run Run) CancelPlan {
 	case run.Step.Before(StepPromote):
 		p.Confirm = true
 		p.Text = fmt.Sprintf("This goes back now: formation and maintenance of %s as they were, on the old database `%s`, which was not changed.", run.AppNames(), run.Database.Name)
+		if run.Plan != nil && run.Plan.ReadOnly() {
+			p.Text = fmt.Sprintf("This goes back now: the old database `%s`, which was not changed, takes writes again, and %s go on with it.", run.Database.Name, run.AppNames())
+		}
 	default:
 		p.Allowed = false
 		p.Text = fmt.Sprintf("`%s` already uses the new database, so cancel can no longer undo it. Going back now is a rollback: `/pgupgrade rollback %s`.", run.App.Name, run.App.Name)
