@@ -10,7 +10,7 @@ import (
 // database that two apps use under several names.
 func insideStories() map[string]Story {
 	all := map[string]Story{
-		"sql-gate": inside(story(ops.StepGateCutover)), "sql-fence": inside(story(ops.StepFence)), "sql-upgrade": inside(story(ops.StepUpgrade)), "sql-soak": inside(story(ops.StepSoak)),
+		"key-refused": keyStory(), "sql-gate": inside(story(ops.StepGateCutover)), "sql-fence": inside(story(ops.StepFence)), "sql-upgrade": inside(story(ops.StepUpgrade)), "sql-soak": inside(story(ops.StepSoak)),
 		"sql-reminded": inside(remindedStory()), "sql-return-attach": attachStory(), "sql-rollback-counted": countedStory(), "sql-rollback-destroy": inside(rollbackStory(ops.StepGateDestroy)),
 	}
 	for name, step := range map[string]ops.Step{"read-only-gate": ops.StepGateCutover, "read-only-upgrade": ops.StepUpgrade} {
@@ -82,5 +82,15 @@ func attachStory() Story {
 	r.Step, r.StepSince, r.Next = ops.StepReturnAttach, at, "Switching DATABASE of orders back to the old database."
 	r.Steps = append(r.Steps, ops.StepRecord{Step: ops.StepReturnAttach, Begun: at})
 	s.add(ops.Event{Kind: ops.EventReturning, Step: ops.StepPromote, Text: "Going back: " + r.Why + ". Every app was fenced, so nothing was written to `orders-pg17-k3f9q`; " + r.Plan.Names() + " is attached to `postgresql-curved-12345` again, then maintenance and formation come back as they were."})
+	return s
+}
+
+// keyStory is an upgrade in whose cutover Heroku refuses the key.
+func keyStory() Story {
+	s := story(ops.StepUpgrade)
+	r := &s.Run
+	r.Key = ops.Refusing{Since: r.StepSince, Told: r.StepSince.Add(2 * time.Minute)}
+	r.Next = "Looking again: could not read the apps (the API key was refused: it is wrong, revoked or expired)."
+	s.addAt(r.Key.Told, ops.Event{Kind: ops.EventHelp, Step: r.Step, Text: "Heroku has refused my key for 2 min, so I can neither see nor do anything, nor go back. Users of `orders` are kept out meanwhile. By hand, in this order: `heroku ps:scale web=2 worker=1 -a orders` and `heroku maintenance:off -a orders`. Make a new key with `heroku authorizations:create -d pgupgrade` and set it as `HEROKU_API_KEY` of the bot; then I go on by myself."})
 	return s
 }

@@ -74,6 +74,9 @@ func situation(run ops.Run) string {
 	if run.Help != "" {
 		lines = append(lines, prose(run.Help))
 	}
+	if !run.Key.Told.IsZero() {
+		lines = append(lines, ":octagonal_sign: Heroku refuses my key since "+date(run.Key.Since, dayAndTime)+": I can neither see nor do anything until `HEROKU_API_KEY` is a new one.")
+	}
 	if run.Returning && run.Why != "" {
 		lines = append(lines, "Why: "+prose(run.Why)+".")
 	}

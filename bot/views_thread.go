@@ -378,8 +378,17 @@ func (s Story) undo(e ops.Event) View {
 	})
 }
 
+// stillTold reports whether what people were told in a call for help, which did
+// not stop the run, is still so.
+func stillTold(run ops.Run, e ops.Event) bool {
+	return run.Active() && (run.Key.Told.Equal(e.At) || run.Outage.Told.Equal(e.At) && fenced(run))
+}
+
 // help calls people, with what they can press.
 func (s Story) help(e ops.Event) View {
+	if s.Run.Help == "" && s.newest(e) && stillTold(s.Run, e) { // it goes on trying meanwhile
+		return s.loud(e, ":octagonal_sign: *I need a person.* "+prose(e.Text), s.legal(actCancel, actDetails))
+	}
 	if s.Run.Help == "" || !s.newest(e) {
 		return s.loud(e, ":octagonal_sign: *A person was needed:* "+prose(e.Text), nil)
 	}
