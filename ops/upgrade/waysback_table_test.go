@@ -30,7 +30,7 @@ func rowsOfTheTable() []ops.Step {
 			out = append(out, s)
 		}
 	}
-	return append(out, ops.StepReturnUnfence, ops.StepReturnFollower,
+	return append(out, ops.StepReturnAttach, ops.StepReturnUnfence, ops.StepReturnFollower,
 		ops.StepRollbackFence, ops.StepRollbackMeter, ops.StepRollbackAttach, ops.StepRollbackUnfence, ops.StepRollbackLift)
 }
 
