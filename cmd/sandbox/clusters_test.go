@@ -167,7 +167,7 @@ func TestTheVerifierSeesALostRow(t *testing.T) {
 		ana: /pgupgrade start orders
 		pgupgrade: May the cutover begin
 		heroku does zero lag on the follower
-		heroku does survive: worker on orders
+		heroku does survive on orders: worker
 		ben presses Approve cutover
 		pgupgrade: Downtime
 		rows: orders ... missing [worker`)
