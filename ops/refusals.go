@@ -25,6 +25,7 @@ const (
 	RefusedDirect      Refusal = "direct"
 	RefusedShared      Refusal = "shared"
 	RefusedUnseen      Refusal = "shared-unknown"
+	RefusedToken       Refusal = "bot-token"
 	RefusedPerson      Refusal = "person-unknown"
 	RefusedBarred      Refusal = "barred"
 	RefusedNobody      Refusal = "nobody"
@@ -115,6 +116,7 @@ func Refusals() []RefusalRow {
 		{RefusedDirect, "an order in a direct message"},
 		{RefusedShared, "a channel that another organisation can see"},
 		{RefusedUnseen, "whether the channel is shared cannot be seen"},
+		{RefusedToken, "Slack refuses the bot's own token"},
 		{RefusedPerson, "Slack does not say who somebody is"},
 		{RefusedBarred, "a guest, a bot, somebody deactivated or of another workspace"},
 		{RefusedNobody, "nobody may approve"},

@@ -56,6 +56,7 @@ type Writer struct {
 	items   map[key]*item
 	queue   []*item // not delivered in their newest form, in the order of being put
 	blocked map[string]blocked
+	denied  error // why Slack refuses the token, since the last attempt
 	ring    chan struct{}
 	pace    pace
 }
@@ -160,6 +161,14 @@ func (w *Writer) Blocked(channel string) error {
 	return w.blocked[channel].err
 }
 
+// Refused says why Slack refuses the bot token itself, nil when it does not, as
+// far as the last attempt showed. Messages are kept meanwhile.
+func (w *Writer) Refused() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.denied
+}
+
 // Waiting is how many messages are not delivered in their newest form.
 func (w *Writer) Waiting() int {
 	w.mu.Lock()
@@ -260,6 +269,11 @@ func (w *Writer) failed(ctx context.Context, it *item, p Post, version int, err 
 	}
 	d := w.pace.badly()
 	w.pace.until = w.now().Add(d)
+	if errors.Is(err, ErrAuth) {
+		w.denied = err
+		w.log.ErrorContext(ctx, "Slack refuses SLACK_BOT_TOKEN: nothing can be posted until it is a new one; messages are kept", "run", p.Group, "message", p.Name, "in", d, "err", err)
+		return d
+	}
 	w.log.WarnContext(ctx, "could not post to Slack; trying again", "run", p.Group, "message", p.Name, "in", d, "err", err)
 	return d
 }

@@ -85,6 +85,20 @@ func (b *bench) await(what string, want func() bool) {
 	}
 }
 
+// poll waits for a state that Slack does not show.
+func (b *bench) poll(what string, want func() bool) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), 2*time.Minute)
+	defer cancel()
+	for !want() {
+		select {
+		case <-ctx.Done():
+			b.t.Fatalf("%s did not come", what)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
 // whispered are the messages of the bot that one person alone sees.
 func (b *bench) whispered(who, channel string) []slacktest.Post {
 	return slices.DeleteFunc(b.slack.Messages(channel, who), func(p slacktest.Post) bool { return p.Ephemeral != who || p.Typed })
@@ -198,6 +212,33 @@ func TestEveryRefusal(t *testing.T) {
 		r.t = t
 		b := serving(t, func(b *bench) { b.slack.ChangeChannel(upgrades, func(c *slacktest.Channel) { c.ExtShared = true }) })
 		r.row("a channel that another organisation can see", "/pgupgrade start orders", b.types(ana, "/pgupgrade start orders"))
+		b.nothing()
+	})
+	t.Run("token", func(t *testing.T) {
+		r.t = t
+		b := serving(t, func(*bench) {})
+		b.types(ana, "/pgupgrade start orders")
+		b.button("Approve cutover", "Upgrade orders")
+		if err := b.slack.Revoke("bot"); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, errs := call(t, b.env, "approve", "orders", "--state", b.state); code != exitOK {
+			t.Fatal(errs)
+		}
+		b.poll("the token on record", func() bool {
+			return slices.ContainsFunc(b.trail().Upgrades[0].Events, func(e ops.Event) bool { return e.Kind == ops.EventHelp && e.Gate == ops.NoteToken })
+		})
+		if says := b.types(ana, "/pgupgrade status orders"); !strings.Contains(says, "Slack refuses my bot token") || !strings.Contains(says, "PostgreSQL 15 → 17") {
+			t.Errorf("status: %q", says)
+		}
+	})
+	t.Run("token at the start", func(t *testing.T) {
+		r.t = t
+		b := serving(t, func(*bench) {})
+		if err := b.slack.Revoke("bot"); err != nil {
+			t.Fatal(err)
+		}
+		r.row("Slack refuses the bot's own token", "/pgupgrade start orders", b.types(ana, "/pgupgrade start orders"))
 		b.nothing()
 	})
 	t.Run("perhaps shared", func(t *testing.T) {
