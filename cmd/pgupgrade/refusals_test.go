@@ -276,7 +276,11 @@ func words(t *testing.T, r *refusals) {
 		for _, name := range []string{"empty", "locked", "large", "replica", "own", "young", "busy"} {
 			b.heroku.AddApp(herokutest.AppSpec{Name: name, Formation: map[string]int{"web": 1}, ReleasePhase: name == "busy"})
 		}
+		b.heroku.AddApp(herokutest.AppSpec{Name: "hers", Formation: map[string]int{"web": 1}, Owner: "her@acme.example"})
+		b.heroku.AddApp(herokutest.AppSpec{Name: "shared", Formation: map[string]int{"web": 1}, Owner: "acme@herokumanager.com", Team: "acme", Permissions: []string{"view", "deploy", "operate"}})
 		for _, d := range []herokutest.DatabaseSpec{
+			{Name: "postgresql-hers-1", App: "hers", Plan: "standard-0", Version: "15.13"},
+			{Name: "postgresql-shared-1", App: "shared", Plan: "standard-0", Version: "15.13"},
 			{Name: "postgresql-large-1", App: "large", Plan: "advanced-1", Version: "15.13"},
 			{Name: "postgresql-replica-1", App: "replica", Plan: "standard-0", Version: "15.13", Follows: "postgresql-curved-41822"},
 			{Name: "postgresql-own-1", App: "own", Plan: "standard-0", Version: "15.13", Host: own.Host},
@@ -311,6 +315,8 @@ func words(t *testing.T, r *refusals) {
 		{"a follower", ana, "/pgupgrade start replica"},
 		{"the version that it has already", ana, "/pgupgrade start billing to 16"},
 		{"a lower version", ana, "/pgupgrade start billing to 15"},
+		{"a paid add-on that the bot's account may not create: somebody else's personal app", ana, "/pgupgrade start hers"},
+		{"the same in a team, without the permission manage", ana, "/pgupgrade start shared"},
 		{"anything else that blocks; `check` lists it all", ana, "/pgupgrade start young"},
 		{"a dry run where Heroku would not try the upgrade", ana, "/pgupgrade dry-run tiny"},
 		{"an order, and no upgrade is under way", ana, "/pgupgrade cancel orders"},
@@ -344,6 +350,15 @@ func words(t *testing.T, r *refusals) {
 // upgradesUnderWay are the refusals of buttons and orders, along one upgrade.
 func upgradesUnderWay(t *testing.T, r *refusals) {
 	b := serving(t, func(*bench) {})
+	if err := b.heroku.Stage("forbid paid", "billing", ""); err != nil {
+		t.Fatal(err)
+	}
+	b.types(ana, "/pgupgrade start billing")
+	b.await("the refusal of the create", func() bool { return b.says("Upgrade of billing did not start") })
+	r.row("Heroku refuses to create the follower: the thread says so, and the upgrade ends", "/pgupgrade start billing", b.line("Heroku refused to create the follower"))
+	if err := b.heroku.Stage("allow paid", "billing", ""); err != nil {
+		t.Fatal(err)
+	}
 	b.types(ana, "/pgupgrade start billing")
 	cancelled := b.button("Details", "Upgrade billing")
 	if says := b.types(ana, "/pgupgrade dry-run orders"); !strings.Contains(says, "Heroku tries the upgrade") {
@@ -429,6 +444,26 @@ func upgradesUnderWay(t *testing.T, r *refusals) {
 func mixed(run, other string) string {
 	i := strings.LastIndex(run, "|")
 	return run[:i] + other[strings.LastIndex(other, "|"):]
+}
+
+// line is the line of a message in the channel that holds text.
+func (b *bench) line(text string) string {
+	for _, p := range b.slack.Messages(upgrades, "") {
+		for line := range strings.Lines(p.Text) {
+			if strings.Contains(line, text) {
+				return strings.TrimSpace(unmarked(line))
+			}
+		}
+	}
+	return ""
+}
+
+// unmarked is a line without the emoji that it begins with.
+func unmarked(line string) string {
+	if _, after, ok := strings.Cut(line, ": "); ok && strings.HasPrefix(line, ":") {
+		return after
+	}
+	return line
 }
 
 func (b *bench) says(text string) bool {
