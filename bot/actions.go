@@ -31,7 +31,7 @@ func (b *Bot) Pressed(p Pressed) {
 			return
 		}
 		if p.Action != actDetails && p.Action != actCheck && !strings.HasPrefix(p.Channel, "D") {
-			if err := b.notShared(ctx); err != nil {
+			if err := b.notShared(ctx, false); err != nil {
 				b.fail(ctx, p.Typed, err)
 				return
 			}

@@ -75,6 +75,8 @@ type Writer interface {
 	Forget()
 	// Blocked says why a channel does not take posts, nil when it does.
 	Blocked(channel string) error
+	// Refused says why Slack refuses the bot token, nil when it does not.
+	Refused() error
 }
 
 // Config is what a Bot is made of. Every field without a default is needed.
@@ -111,6 +113,7 @@ type Bot struct {
 
 	mu     sync.Mutex
 	shared looked            // whether the channel is shared, for a minute
+	told   time.Time         // when active runs were last told that Slack refuses the token
 	dms    map[string]string // channels of direct messages, by user
 
 	reminding sync.Mutex

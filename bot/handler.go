@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgupgrade/pgupgrade/bot/slack"
 	"github.com/pgupgrade/pgupgrade/ops"
 )
 
@@ -70,17 +71,24 @@ func (b *Bot) place(ctx context.Context, c Command, channel string) error {
 	if channel != b.c.Channel {
 		return ops.Refuse(ops.RefusedChannel, "Upgrades are handled in %s. Please type it there. Nothing was done.", here)
 	}
-	return b.notShared(ctx)
+	return b.notShared(ctx, c.ChangesNothing())
 }
 
-// notShared refuses to work in a channel that another organisation can see.
-func (b *Bot) notShared(ctx context.Context) error {
+// notShared refuses to work in a channel that another organisation can see. What
+// only looks goes by what was known of the channel when Slack refuses the token.
+func (b *Bot) notShared(ctx context.Context, onlyLooks bool) error {
 	b.mu.Lock()
 	k := b.shared
 	b.mu.Unlock()
 	if b.c.Now().After(k.until) {
 		ch, err := b.c.Web.Channel(ctx, b.c.Channel)
-		if err != nil {
+		switch {
+		case errors.Is(err, slack.ErrAuth) && onlyLooks && !k.until.IsZero():
+			return sharedRefusal(k.value)
+		case errors.Is(err, slack.ErrAuth):
+			b.c.Log.ErrorContext(ctx, "Slack refuses SLACK_BOT_TOKEN; nothing that is asked for can be done", "err", err)
+			return ops.Refuse(ops.RefusedToken, "%s Nothing was done.", tokenWords)
+		case err != nil:
 			b.c.Log.WarnContext(ctx, "whether the channel is shared cannot be seen", "err", err)
 			return ops.Refuse(ops.RefusedUnseen, "I could not see whether this channel is shared with another organisation, so I did nothing. Please try again in a minute.")
 		}
@@ -89,7 +97,11 @@ func (b *Bot) notShared(ctx context.Context) error {
 		b.shared = k
 		b.mu.Unlock()
 	}
-	if k.value {
+	return sharedRefusal(k.value)
+}
+
+func sharedRefusal(shared bool) error {
+	if shared {
 		return ops.Refuse(ops.RefusedShared, "This channel is shared with another organisation, so no upgrade is handled here. Move me to a channel of your own: set `PGUPGRADE_CHANNEL` to its id. Nothing was done.")
 	}
 	return nil
@@ -129,7 +141,11 @@ func (b *Bot) command(ctx context.Context, t Typed, c Command) {
 				return
 			}
 		}
-		b.say(ctx, t, Status(runs, b.links(ctx, runs), set, b.c.Now()))
+		v := Status(runs, b.links(ctx, runs), set, b.c.Now())
+		if b.c.Writer.Refused() != nil {
+			v = v.under(":octagonal_sign: " + tokenWords)
+		}
+		b.say(ctx, t, v)
 	case VerbHistory:
 		trail, err := s.History(ctx, c.App)
 		if err != nil {

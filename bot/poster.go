@@ -49,6 +49,7 @@ func (b *Bot) showChanges(ctx context.Context) {
 		if shown {
 			cursor = last
 		}
+		b.noteToken(ctx)
 		if b.c.Now().Sub(confirmed) >= confirmEvery {
 			confirmed = b.c.Now()
 			b.confirm(ctx)

@@ -197,6 +197,13 @@ func sections(paragraphs []string) []slackgo.Block {
 
 func small(s string) slackgo.Block { return slackgo.NewContextBlock("", mrkdwn(s)) }
 
+// under is the view with a paragraph on top.
+func (v View) under(lead string) View {
+	v.Text = unmark(lead) + "\n" + v.Text
+	v.Blocks = append([]slackgo.Block{section(lead)}, v.Blocks...)
+	return fit(v)
+}
+
 // fit keeps a view within Slack's limits: what is too much is left out from the
 // end, but never the buttons.
 func fit(v View) View {

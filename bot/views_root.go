@@ -85,7 +85,7 @@ func situation(run ops.Run) string {
 		if run.Plan != nil && !run.RollingBack() {
 			s += "; forecast " + ops.FormatDuration(run.Plan.Forecast.Outage)
 		}
-		if !run.Outage.Limit.IsZero() && !run.Returning && run.Step.Before(ops.StepPromote) {
+		if !run.Outage.Limit.IsZero() && run.Key.Told.IsZero() && !run.Returning && run.Step.Before(ops.StepPromote) {
 			s += "; at " + date(run.Outage.Limit, timeOnly) + " at the latest I go back by myself"
 		}
 		lines = append(lines, s+".")

@@ -21,6 +21,8 @@ func state(run ops.Run) string {
 		return "not started"
 	}
 	switch {
+	case !run.Key.Told.IsZero() && fenced(run):
+		return "cut off from Heroku, users " + map[bool]string{true: "can only read", false: "are locked out"}[readOnly(run)]
 	case run.Help != "" && fenced(run):
 		return "needs a person, users " + map[bool]string{true: "can only read", false: "are locked out"}[readOnly(run)]
 	case run.Help != "":
@@ -93,7 +95,7 @@ func stateMark(run ops.Run) string {
 		return ":leftwards_arrow_with_hook:"
 	case run.Outcome != "":
 		return ":no_entry_sign:"
-	case run.Help != "":
+	case run.Help != "", !run.Key.Told.IsZero():
 		return ":octagonal_sign:"
 	case run.Returning:
 		return ":leftwards_arrow_with_hook:"

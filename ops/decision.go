@@ -38,10 +38,11 @@ const (
 
 	OrderCancel Gate = "cancel"
 	OrderRetry  Gate = "retry"
-	OrderExtend Gate = "extend" // ten more minutes of outage
-	OrderReturn Gate = "return" // go back now
-	OrderSnooze Gate = "snooze" // no reminder until Decision.Expires
-	OrderDryRun Gate = "dryrun" // have Heroku try the upgrade on a copy
+	OrderExtend Gate = "extend"      // ten more minutes of outage
+	OrderReturn Gate = "return"      // go back now
+	OrderSnooze Gate = "snooze"      // no reminder until Decision.Expires
+	NoteToken   Gate = "slack.token" // of an event: Slack refuses the bot token
+	OrderDryRun Gate = "dryrun"      // have Heroku try the upgrade on a copy
 )
 
 // How a decision was given.

@@ -209,6 +209,12 @@ type Account struct {
 	Email string
 }
 
+// Access is what the bot's account may do with an app, as its collaborator.
+type Access struct {
+	Role        string   // in the app's team; "" when Heroku says none
+	Permissions []string // "view", "deploy", "operate", "manage"
+}
+
 // FollowerSpec is what it takes to create a follower.
 type FollowerSpec struct {
 	App        string // billing app

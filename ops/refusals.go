@@ -25,6 +25,7 @@ const (
 	RefusedDirect      Refusal = "direct"
 	RefusedShared      Refusal = "shared"
 	RefusedUnseen      Refusal = "shared-unknown"
+	RefusedToken       Refusal = "bot-token"
 	RefusedPerson      Refusal = "person-unknown"
 	RefusedBarred      Refusal = "barred"
 	RefusedNobody      Refusal = "nobody"
@@ -40,6 +41,7 @@ const (
 	RefusedNoDatabase Refusal = "database"
 	RefusedGone       Refusal = "gone"
 	RefusedVersion    Refusal = "version"
+	RefusedCreate     Refusal = "create" // by Heroku, in the run
 	RefusedActive     Refusal = "active"
 )
 
@@ -75,6 +77,7 @@ const (
 	RefusedPlan        Refusal = "check H1"
 	RefusedFollower    Refusal = "check H2"
 	RefusedAlready     Refusal = "check H5"
+	RefusedUnpaid      Refusal = "check H7"
 	RefusedReleasing   Refusal = "check H22"
 	RefusedCheck       Refusal = "check"
 )
@@ -83,7 +86,7 @@ const (
 // check's in the catalogue of checks.
 func refusedBy(number string) Refusal {
 	switch r := Refusal("check " + number); r {
-	case RefusedOwnDatabase, RefusedPlan, RefusedFollower, RefusedAlready, RefusedReleasing:
+	case RefusedOwnDatabase, RefusedPlan, RefusedFollower, RefusedAlready, RefusedUnpaid, RefusedReleasing:
 		return r
 	}
 	return RefusedCheck
@@ -115,6 +118,7 @@ func Refusals() []RefusalRow {
 		{RefusedDirect, "an order in a direct message"},
 		{RefusedShared, "a channel that another organisation can see"},
 		{RefusedUnseen, "whether the channel is shared cannot be seen"},
+		{RefusedToken, "Slack refuses the bot's own token"},
 		{RefusedPerson, "Slack does not say who somebody is"},
 		{RefusedBarred, "a guest, a bot, somebody deactivated or of another workspace"},
 		{RefusedNobody, "nobody may approve"},
@@ -133,8 +137,11 @@ func Refusals() []RefusalRow {
 		{RefusedFollower, "a follower"},
 		{RefusedAlready, "the version that it has already"},
 		{RefusedAlready, "a lower version"},
+		{RefusedUnpaid, "a paid add-on that the bot's account may not create: somebody else's personal app"},
+		{RefusedUnpaid, "the same in a team, without the permission manage"},
 		{RefusedReleasing, "a release or a build under way"},
 		{RefusedCheck, "anything else that blocks; `check` lists it all"},
+		{RefusedCreate, "Heroku refuses to create the follower: the thread says so, and the upgrade ends"},
 		{RefusedActive, "an upgrade of that database is under way"},
 
 		{RefusedNone, "an order, and no upgrade is under way"},

@@ -36,7 +36,7 @@ func SettingKinds() []SettingKind {
 		{"soak", "TIME", "how long both databases are watched after the switch: `3d`, `36h`", "`PGUPGRADE_SOAK`", readSoak},
 		{"window", "DAYS FROM-TO", "when a cutover may take place, every week: `sun 02:00-05:00`, `mon-fri 23:00-01:00`, `daily 02:00-04:00`", "any time", readWindow},
 		{"freeze", "DAY..DAY", "days on which no cutover begins: `2026-12-20..2027-01-03`, `2026-12-24`", "none", readFreeze},
-		{"read-only", "FLAG", "the config var by which the app lives read-only; kept for read-only cutovers, which this version does not have yet", "none", readFlag},
+		{"read-only", "FLAG", "the config var that tells the app to live read-only: a read-only cutover sets it to `true` and takes it away after it", "none", readFlag},
 	}
 }
 

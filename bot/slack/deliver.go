@@ -122,6 +122,7 @@ func (w *Writer) sent(ctx context.Context, it *item, p Post, row ops.Message) er
 	w.mu.Lock()
 	it.row = row
 	delete(w.blocked, p.Channel)
+	w.denied = nil
 	w.mu.Unlock()
 	w.Delivered(ctx, p.Channel)
 	return w.save(ctx, it)

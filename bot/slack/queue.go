@@ -41,6 +41,11 @@ func (w *Writer) failed(ctx context.Context, it *item, p Post, version int, err 
 	}
 	d := w.pace.badly()
 	w.pace.until = w.now().Add(d)
+	if errors.Is(err, ErrAuth) {
+		w.denied = err
+		w.log.ErrorContext(ctx, "Slack refuses SLACK_BOT_TOKEN: nothing can be posted until it is a new one; messages are kept", "run", p.Group, "message", p.Name, "in", d, "err", err)
+		return d
+	}
 	w.log.WarnContext(ctx, "could not post to Slack; trying again", "run", p.Group, "message", p.Name, "in", d, "err", err)
 	return d
 }

@@ -55,6 +55,7 @@ type Writer struct {
 	items   map[key]*item
 	queue   []*item // not delivered in their newest form, in the order of being put
 	blocked map[string]blocked
+	denied  error // why Slack refuses the token, since the last attempt
 	ring    chan struct{}
 	pace    pace
 }
@@ -157,6 +158,14 @@ func (w *Writer) Blocked(channel string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.blocked[channel].err
+}
+
+// Refused says why Slack refuses the bot token itself, nil when it does not, as
+// far as the last attempt showed. Messages are kept meanwhile.
+func (w *Writer) Refused() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.denied
 }
 
 // Waiting is how many messages are not delivered in their newest form.

@@ -85,6 +85,20 @@ func (b *bench) await(what string, want func() bool) {
 	}
 }
 
+// poll waits for a state that Slack does not show.
+func (b *bench) poll(what string, want func() bool) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), 2*time.Minute)
+	defer cancel()
+	for !want() {
+		select {
+		case <-ctx.Done():
+			b.t.Fatalf("%s did not come", what)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
 // whispered are the messages of the bot that one person alone sees.
 func (b *bench) whispered(who, channel string) []slacktest.Post {
 	return slices.DeleteFunc(b.slack.Messages(channel, who), func(p slacktest.Post) bool { return p.Ephemeral != who || p.Typed })
@@ -200,6 +214,33 @@ func TestEveryRefusal(t *testing.T) {
 		r.row("a channel that another organisation can see", "/pgupgrade start orders", b.types(ana, "/pgupgrade start orders"))
 		b.nothing()
 	})
+	t.Run("token", func(t *testing.T) {
+		r.t = t
+		b := serving(t, func(*bench) {})
+		b.types(ana, "/pgupgrade start orders")
+		b.button("Approve cutover", "Upgrade orders")
+		if err := b.slack.Revoke("bot"); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, errs := call(t, b.env, "approve", "orders", "--state", b.state); code != exitOK {
+			t.Fatal(errs)
+		}
+		b.poll("the token on record", func() bool {
+			return slices.ContainsFunc(b.trail().Upgrades[0].Events, func(e ops.Event) bool { return e.Kind == ops.EventHelp && e.Gate == ops.NoteToken })
+		})
+		if says := b.types(ana, "/pgupgrade status orders"); !strings.Contains(says, "Slack refuses my bot token") || !strings.Contains(says, "PostgreSQL 15 → 17") {
+			t.Errorf("status: %q", says)
+		}
+	})
+	t.Run("token at the start", func(t *testing.T) {
+		r.t = t
+		b := serving(t, func(*bench) {})
+		if err := b.slack.Revoke("bot"); err != nil {
+			t.Fatal(err)
+		}
+		r.row("Slack refuses the bot's own token", "/pgupgrade start orders", b.types(ana, "/pgupgrade start orders"))
+		b.nothing()
+	})
 	t.Run("perhaps shared", func(t *testing.T) {
 		r.t = t
 		b := serving(t, func(b *bench) { b.slack.Fault(slacktest.Fault{Method: "conversations.info", Error: "internal_error"}) })
@@ -235,7 +276,11 @@ func words(t *testing.T, r *refusals) {
 		for _, name := range []string{"empty", "locked", "large", "replica", "own", "young", "busy"} {
 			b.heroku.AddApp(herokutest.AppSpec{Name: name, Formation: map[string]int{"web": 1}, ReleasePhase: name == "busy"})
 		}
+		b.heroku.AddApp(herokutest.AppSpec{Name: "hers", Formation: map[string]int{"web": 1}, Owner: "her@acme.example"})
+		b.heroku.AddApp(herokutest.AppSpec{Name: "shared", Formation: map[string]int{"web": 1}, Owner: "acme@herokumanager.com", Team: "acme", Permissions: []string{"view", "deploy", "operate"}})
 		for _, d := range []herokutest.DatabaseSpec{
+			{Name: "postgresql-hers-1", App: "hers", Plan: "standard-0", Version: "15.13"},
+			{Name: "postgresql-shared-1", App: "shared", Plan: "standard-0", Version: "15.13"},
 			{Name: "postgresql-large-1", App: "large", Plan: "advanced-1", Version: "15.13"},
 			{Name: "postgresql-replica-1", App: "replica", Plan: "standard-0", Version: "15.13", Follows: "postgresql-curved-41822"},
 			{Name: "postgresql-own-1", App: "own", Plan: "standard-0", Version: "15.13", Host: own.Host},
@@ -270,6 +315,8 @@ func words(t *testing.T, r *refusals) {
 		{"a follower", ana, "/pgupgrade start replica"},
 		{"the version that it has already", ana, "/pgupgrade start billing to 16"},
 		{"a lower version", ana, "/pgupgrade start billing to 15"},
+		{"a paid add-on that the bot's account may not create: somebody else's personal app", ana, "/pgupgrade start hers"},
+		{"the same in a team, without the permission manage", ana, "/pgupgrade start shared"},
 		{"anything else that blocks; `check` lists it all", ana, "/pgupgrade start young"},
 		{"a dry run where Heroku would not try the upgrade", ana, "/pgupgrade dry-run tiny"},
 		{"an order, and no upgrade is under way", ana, "/pgupgrade cancel orders"},
@@ -303,6 +350,15 @@ func words(t *testing.T, r *refusals) {
 // upgradesUnderWay are the refusals of buttons and orders, along one upgrade.
 func upgradesUnderWay(t *testing.T, r *refusals) {
 	b := serving(t, func(*bench) {})
+	if err := b.heroku.Stage("forbid paid", "billing", ""); err != nil {
+		t.Fatal(err)
+	}
+	b.types(ana, "/pgupgrade start billing")
+	b.await("the refusal of the create", func() bool { return b.says("Upgrade of billing did not start") })
+	r.row("Heroku refuses to create the follower: the thread says so, and the upgrade ends", "/pgupgrade start billing", b.line("Heroku refused to create the follower"))
+	if err := b.heroku.Stage("allow paid", "billing", ""); err != nil {
+		t.Fatal(err)
+	}
 	b.types(ana, "/pgupgrade start billing")
 	cancelled := b.button("Details", "Upgrade billing")
 	if says := b.types(ana, "/pgupgrade dry-run orders"); !strings.Contains(says, "Heroku tries the upgrade") {
@@ -388,6 +444,26 @@ func upgradesUnderWay(t *testing.T, r *refusals) {
 func mixed(run, other string) string {
 	i := strings.LastIndex(run, "|")
 	return run[:i] + other[strings.LastIndex(other, "|"):]
+}
+
+// line is the line of a message in the channel that holds text.
+func (b *bench) line(text string) string {
+	for _, p := range b.slack.Messages(upgrades, "") {
+		for line := range strings.Lines(p.Text) {
+			if strings.Contains(line, text) {
+				return strings.TrimSpace(unmarked(line))
+			}
+		}
+	}
+	return ""
+}
+
+// unmarked is a line without the emoji that it begins with.
+func unmarked(line string) string {
+	if _, after, ok := strings.Cut(line, ": "); ok && strings.HasPrefix(line, ":") {
+		return after
+	}
+	return line
 }
 
 func (b *bench) says(text string) bool {

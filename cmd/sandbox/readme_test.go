@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -46,6 +47,27 @@ func TestEveryCommandInTheReadmeRuns(t *testing.T) {
 	}
 	if seen != len(ran) {
 		t.Errorf("the README has %d of the %d commands", seen, len(ran))
+	}
+}
+
+// TestTheReadmeHasEveryFlag of the sandbox.
+func TestTheReadmeHasEveryFlag(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var help strings.Builder
+	if code := run(t.Context(), []string{"-help"}, io.Discard, &help); code != 0 {
+		t.Fatalf("-help ends with %d", code)
+	}
+	flags := regexp.MustCompile(`(?m)^  -([a-z]+)`).FindAllStringSubmatch(help.String(), -1)
+	if len(flags) < 5 {
+		t.Fatalf("found only %v", flags)
+	}
+	for _, f := range flags {
+		if !strings.Contains(string(readme), "`--"+f[1]) {
+			t.Errorf("the README lacks --%s", f[1])
+		}
 	}
 }
 

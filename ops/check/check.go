@@ -33,6 +33,7 @@ func (f Facts) of(x AppFacts) Facts {
 type Facts struct {
 	At       time.Time
 	Account  ops.Fact[ops.Account]
+	Access   ops.Fact[ops.Access] // of that account to the app that the database is billed to
 	App      ops.Fact[ops.App]
 	Billing  ops.Ref // the app the database is billed to
 	Addon    ops.Fact[ops.Addon]

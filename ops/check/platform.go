@@ -18,7 +18,7 @@ var platformChecks = []Check{
 		Fix: "Upgrade before Heroku does it for you, at a time of its choosing.", look: supported},
 	{Number: "H4", Title: "Database can be followed", Level: ops.Block, When: early, Where: "row “Fork/Follow”",
 		Fix: "Start again when `heroku pg:info` says Fork/Follow: Available.", look: followable},
-	{Number: "H7", Title: "Rights of the bot's account", Level: ops.Warn, When: early, Where: "owner and team of the app, the bot's account",
+	{Number: "H7", Title: "Rights of the bot's account", Level: ops.Block, When: early, Where: "owner and team of the app, the bot's account and its permissions as a collaborator",
 		Fix: "Let the owner's account run the bot, or move the app to a team and give the bot the permission manage.", look: rights},
 	{Number: "H8", Title: "Plan of the new database", Level: ops.Block, When: early, Where: "list of plans",
 		Fix: "Choose the same plan or a larger one.", look: newPlan},

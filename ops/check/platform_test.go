@@ -34,8 +34,15 @@ func TestPlatform(t *testing.T) {
 		{"H6", database(func(d *ops.Database) { d.Version = "16.9" }), ops.Pass, "until the 3rd quarter of 2027"},
 		{"H6", database(func(d *ops.Database) { d.Version = "18.1" }), "", "not in the table"},
 		{"H7", nil, ops.Pass, "owns"},
-		{"H7", func(f *Facts) { f.App.Value.Owner = "somebody@example.com" }, ops.Warn, "probably be refused"},
+		{"H7", func(f *Facts) { f.App.Value.Owner = "somebody@example.com" }, ops.Block, "lets only the owner"},
+		{"H7", func(f *Facts) { f.Account = ops.Unknown[ops.Account]("503") }, ops.Warn, "503"},
 		{"H7", func(f *Facts) { f.App.Value.Team = "acme" }, ops.Inform, "team acme"},
+		{"H7", func(f *Facts) {
+			f.App.Value.Team, f.Access = "acme", ops.Known(ops.Access{Permissions: []string{"view", "deploy", "operate"}})
+		}, ops.Block, "view, deploy, operate"},
+		{"H7", func(f *Facts) {
+			f.App.Value.Team, f.Access = "acme", ops.Known(ops.Access{Permissions: []string{"view", "manage"}})
+		}, ops.Pass, "may view, manage"},
 		{"H8", func(f *Facts) { f.NewPlan = "heroku-postgresql:mini" }, ops.Block, "smaller"},
 		{"H9", database(func(d *ops.Database) { d.Bytes = 52_000_000_000 }), ops.Acknowledge, "81 %"},
 		{"H9", database(func(d *ops.Database) { d.Bytes = 51_000_000_000 }), ops.Inform, "80 %"},

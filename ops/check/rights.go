@@ -9,19 +9,31 @@ import (
 )
 
 // rights: on a personal app only the owner may add a paid add-on; a collaborator
-// is refused (mitodl/ol-infrastructure issue 1391). What a team's permissions
-// are cannot be asked for.
+// is refused (mitodl/ol-infrastructure issue 1391). In a team it takes the
+// permission manage (devcenter.heroku.com/articles/app-permissions), which the
+// list of collaborators shows; who is in none, such as an admin, is not on it.
 func rights(f Facts) []ops.Finding {
-	if !f.App.Known || !f.Account.Known {
-		return blind(first(f.App.Why, f.Account.Why))
+	billed := f.App
+	for _, x := range f.Others {
+		if x.Ref.ID == f.Billing.ID {
+			billed = x.App
+		}
 	}
-	switch app := f.App.Value; {
-	case app.Team != "":
-		return says(ops.Inform, fmt.Sprintf("The app belongs to the team %s. Heroku refuses to create the follower unless `%s` may manage the app; nothing is changed then.", app.Team, f.Account.Value.Email))
-	case !strings.EqualFold(app.Owner, f.Account.Value.Email):
-		return says(ops.Warn, fmt.Sprintf("The app belongs to `%s`, the bot works as `%s`: Heroku lets only the owner add a paid add-on to a personal app, so creating the follower will probably be refused. Nothing is changed then.", app.Owner, f.Account.Value.Email))
+	if !billed.Known || !f.Account.Known {
+		return []ops.Finding{{Verdict: ops.Warn, Unknown: true, Evidence: "unknown: whether the bot's account may create the follower cannot be seen (" + first(billed.Why, f.Account.Why) + ")."}}
 	}
-	return says(ops.Pass, "the bot's account owns the app")
+	app, access, me := billed.Value, f.Access.Value, f.Account.Value.Email
+	switch {
+	case app.Team == "" && strings.EqualFold(app.Owner, me):
+		return says(ops.Pass, "the bot's account owns the app")
+	case app.Team == "":
+		return says(ops.Block, fmt.Sprintf("`%s` belongs to `%s`, the bot works as `%s`: Heroku lets only the owner add a paid add-on to a personal app.", app.Name, app.Owner, me))
+	case !f.Access.Known || len(access.Permissions) == 0:
+		return says(ops.Inform, fmt.Sprintf("`%s` belongs to the team %s, and what `%s` may do there cannot be seen. Heroku refuses to create the follower unless it may manage the app; nothing is changed then.", app.Name, app.Team, me))
+	case !slices.Contains(access.Permissions, "manage"):
+		return says(ops.Block, fmt.Sprintf("`%s` belongs to the team %s, and `%s` may only %s it: adding a paid add-on takes the permission manage.", app.Name, app.Team, me, strings.Join(access.Permissions, ", ")))
+	}
+	return says(ops.Pass, fmt.Sprintf("`%s` may %s `%s`", me, strings.Join(access.Permissions, ", "), app.Name))
 }
 
 func extraPrice(f Facts) []ops.Finding {

@@ -26,6 +26,28 @@ func (c *Client) Account(ctx context.Context) (ops.Account, error) {
 	})
 }
 
+// Access returns what an account may do with an app. An account that is no
+// collaborator of it, such as its owner or an admin of its team, is not found.
+func (c *Client) Access(ctx context.Context, app, accountID string) (ops.Access, error) {
+	if err := known(app, accountID); err != nil {
+		return ops.Access{}, err
+	}
+	return read(ctx, func(ctx context.Context) (ops.Access, error) {
+		x, err := c.api.CollaboratorInfo(ctx, app, accountID)
+		if err != nil {
+			return ops.Access{}, err
+		}
+		var a ops.Access
+		if x.Role != nil {
+			a.Role = *x.Role
+		}
+		for _, p := range x.Permissions {
+			a.Permissions = append(a.Permissions, p.Name)
+		}
+		return a, nil
+	})
+}
+
 // App returns one app, by id or name.
 func (c *Client) App(ctx context.Context, app string) (ops.App, error) {
 	if err := known(app); err != nil {

@@ -28,6 +28,7 @@ var examples = []example{
 	{"GET /apps", "/apps", nil},
 	{"GET /apps/{app}", "/apps/orders", nil},
 	{"PATCH /apps/{app}", "/apps/orders", fields{"maintenance": true}},
+	{"GET /apps/{app}/collaborators/{account}", "/apps/orders/collaborators/ops@acme.example", nil},
 	{"GET /apps/{app}/config-vars", "/apps/orders/config-vars", nil},
 	{"PATCH /apps/{app}/config-vars", "/apps/orders/config-vars", fields{"MODE": "quiet", "RACK_ENV": nil}},
 	{"GET /apps/{app}/formation", "/apps/orders/formation", nil},

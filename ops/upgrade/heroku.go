@@ -18,6 +18,7 @@ type Heroku interface {
 
 type reads interface {
 	Account(ctx context.Context) (ops.Account, error)
+	Access(ctx context.Context, app, accountID string) (ops.Access, error)
 	App(ctx context.Context, app string) (ops.App, error)
 	Apps(ctx context.Context) ([]ops.Ref, error)
 	Formation(ctx context.Context, app string) ([]ops.Process, error)

@@ -34,7 +34,14 @@ func (r *Runner) more(ctx context.Context, wg *sync.WaitGroup, run ops.Run, old 
 		return d.Inside(ctx, f.Cutover)
 	})
 	if !f.Cutover {
-		fact(wg, &f.Account, func() (ops.Account, error) { return h.Account(ctx) })
+		wg.Go(func() {
+			account, err := h.Account(ctx)
+			f.Account = ops.FactOf(account, err)
+			if err == nil {
+				access, err := h.Access(ctx, f.Billing.Name, account.ID)
+				f.Access = ops.FactOf(access, err)
+			}
+		})
 		fact(wg, &f.AppAddons, func() ([]ops.Addon, error) { return h.AppAddons(ctx, app) })
 		fact(wg, &f.Vars, func() ([]string, error) { return h.ConfigNames(ctx, app) })
 		return

@@ -40,7 +40,11 @@ func (t *turn) keptOutByHand() string {
 	if !t.run.Step.Cutover() || base == nil || t.run.Step == ops.StepRollbackFence && t.run.Rollback.Baseline == nil && !t.run.Rollback.Fenced {
 		return t.run.AppNames() + ": users are not kept out, and nothing is lost by waiting."
 	}
+	reading := t.run.Plan.ReadOnly() && !t.run.RollingBack()
 	out := "Users of " + t.run.AppNames() + " are kept out meanwhile. "
+	if reading {
+		out = "Users of " + t.run.AppNames() + " can only read meanwhile. "
+	}
 	switch t.run.Step {
 	case ops.StepPromote, ops.StepReturnAttach, ops.StepRollbackAttach:
 		return out + "Please do not open it by hand before: it could write to the database that it is to leave."
@@ -50,7 +54,9 @@ func (t *turn) keptOutByHand() string {
 		undo = append(undo, clearByHand(placeOf(t.run, db.ID), t.w.database(t.run, db.ID)))
 	}
 	for _, b := range base.Apps {
-		undo = append(undo, undoCommands(b)...)
+		if !reading { // there nothing was scaled
+			undo = append(undo, undoCommands(b)...)
+		}
 	}
 	return out + "By hand, in this order: `" + strings.Join(undo, "` and `") + "`."
 }

@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"strings"
 	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops"
@@ -119,7 +120,8 @@ func (t *turn) createFollower() {
 	case refusal != "" && created(t.w): // an earlier create, whose answer was lost, may show yet
 		t.back("Heroku refused to create the follower: %s", refusal)
 	case refusal != "":
-		t.end(ops.Refused, "Heroku refused to create the follower: %s. Nothing else was changed.", refusal)
+		t.end(ops.Refused, "Heroku refused to create the follower: %s. Nothing else was changed.", strings.TrimSuffix(refusal, "."))
+		t.move.Events[len(t.move.Events)-1].Refused = ops.RefusedCreate
 	}
 }
 

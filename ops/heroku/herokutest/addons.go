@@ -62,7 +62,7 @@ var addonName = regexp.MustCompile(`^[a-zA-Z][A-Za-z0-9_-]{0,255}$`)
 func (s *Server) createAddon(c call, a *app) answer {
 	plan, name := identity(c.body["plan"]), c.text("name")
 	switch {
-	case a.unpaid:
+	case !a.mayPay():
 		return no(http.StatusForbidden, "forbidden", "Only the app owner can manage paid add-on resources.")
 	case !strings.HasPrefix(plan, pgService+":") || cents(plan) == 0:
 		return invalid("Couldn't find either the add-on service or the add-on plan of %q.", plan)

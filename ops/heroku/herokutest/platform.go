@@ -1,6 +1,7 @@
 package herokutest
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -8,7 +9,10 @@ import (
 	"time"
 )
 
-const owner = "ops@acme.example"
+const (
+	owner   = "ops@acme.example"
+	ownerID = "01234567-89ab-4def-8123-456789abcdef"
+)
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
@@ -18,7 +22,7 @@ func (a *app) ref() map[string]any { return ref(a.id, a.name) }
 
 func (s *Server) account(c call) answer {
 	return ok(map[string]any{
-		"id": "01234567-89ab-4def-8123-456789abcdef", "email": owner, "name": "Acme Ops", "verified": true, "beta": false, "allow_tracking": false,
+		"id": ownerID, "email": owner, "name": "Acme Ops", "verified": true, "beta": false, "allow_tracking": false,
 		"two_factor_authentication": true, "created_at": stamp(s.started), "updated_at": stamp(s.started), "last_login": stamp(s.started),
 		"delinquent_at": nil, "suspended_at": nil, "default_organization": nil, "default_team": nil, "identity_provider": nil, "sms_number": nil,
 		"federated": false, "acknowledged_msa": false, "acknowledged_msa_at": nil, "country_of_residence": nil, "italian_customer_terms": nil, "italian_partner_terms": nil,
@@ -42,11 +46,15 @@ func (s *Server) appJSON(a *app) map[string]any {
 	if n := len(a.releases); n > 0 {
 		released = a.releases[n-1].created
 	}
+	team := any(nil)
+	if a.team != "" {
+		team = ref(fixedID("team "+a.team), a.team)
+	}
 	return map[string]any{
 		"id": a.id, "name": a.name, "maintenance": a.maintenance, "acm": false, "archived_at": nil, "buildpack_provided_description": "Ruby",
 		"build_stack": ref(fixedID("stack"), "heroku-24"), "stack": ref(fixedID("stack"), "heroku-24"), "created_at": stamp(a.created), "updated_at": stamp(a.created), "released_at": stamp(released),
 		"git_url": "https://git.heroku.com/" + a.name + ".git", "web_url": s.cfg.BaseURL + "/_web/" + a.name + "/", "internal_routing": nil,
-		"owner": map[string]any{"id": "01234567-89ab-4def-8123-456789abcdef", "email": owner}, "organization": nil, "team": nil, "space": nil,
+		"owner": map[string]any{"id": ownerID, "email": cmp.Or(a.ownedBy, owner)}, "organization": nil, "team": team, "space": nil,
 		"region": ref("59accabd-516d-4f0e-83e6-6e3757701145", "us"), "repo_size": 0, "slug_size": 0,
 	}
 }

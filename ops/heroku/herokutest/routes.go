@@ -32,6 +32,7 @@ func (s *Server) platformTable() map[string]route {
 		"GET /apps":                                       s.listApps,
 		"GET /apps/{app}":                                 s.onApp(s.getApp),
 		"PATCH /apps/{app}":                               s.onApp(s.patchApp),
+		"GET /apps/{app}/collaborators/{account}":         s.onApp(s.collaborator),
 		"GET /apps/{app}/config-vars":                     s.onApp(s.configVars),
 		"PATCH /apps/{app}/config-vars":                   s.onApp(s.setVars),
 		"GET /apps/{app}/formation":                       s.onApp(s.getFormation),

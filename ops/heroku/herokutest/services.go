@@ -20,8 +20,46 @@ type databaseServices struct {
 
 // appServices is what can be staged for an app.
 type appServices struct {
-	unpaid    bool // this account may not add paid add-ons to it
-	stickNext bool // the next database that is created is never provisioned
+	unpaid      bool   // this account may not add paid add-ons to it
+	ownedBy     string // somebody else's e-mail
+	team        string
+	permissions []string // of the account in the team; nil: all
+	stickNext   bool     // the next database that is created is never provisioned
+}
+
+// permitted are the account's permissions on an app.
+func (a *app) permitted() []string {
+	if a.permissions != nil {
+		return a.permissions
+	}
+	return []string{"view", "deploy", "operate", "manage"}
+}
+
+// mayPay reports whether the account may add paid add-ons to the app.
+func (a *app) mayPay() bool {
+	switch {
+	case a.unpaid:
+		return false
+	case a.team != "":
+		return slices.Contains(a.permitted(), "manage")
+	}
+	return a.ownedBy == ""
+}
+
+// collaborator shows the one account that the stand-in knows, by id or e-mail.
+func (s *Server) collaborator(c call, a *app) answer {
+	if who := c.PathValue("account"); who != ownerID && who != owner {
+		return notFound("collaborator")
+	}
+	permissions, role := []any{}, any(nil)
+	if a.team != "" {
+		role = "member"
+		for _, p := range a.permitted() {
+			permissions = append(permissions, map[string]any{"name": p, "description": "Can " + p + " the app."})
+		}
+	}
+	return ok(map[string]any{"app": a.ref(), "created_at": stamp(a.created), "updated_at": stamp(a.created), "id": fixedID("collaborator"),
+		"permissions": permissions, "role": role, "user": map[string]any{"email": owner, "federated": false, "id": ownerID}})
 }
 
 // playServices lets what is planned happen, once it is due.

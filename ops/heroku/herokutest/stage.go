@@ -16,6 +16,9 @@ type AppSpec struct {
 	Formation    map[string]int // process type to quantity
 	ReleasePhase bool
 	Maintenance  bool
+	Owner        string   // e-mail of somebody else who owns it; "": the account of the token
+	Team         string   // that it belongs to; "" when it is personal
+	Permissions  []string // of the account in the team; nil: all
 }
 
 // DatabaseSpec describes a database to stage.
@@ -36,7 +39,7 @@ func (s *Server) AddApp(spec AppSpec) {
 	defer s.mu.Unlock()
 	now := s.play()
 	a := &app{id: s.state.id("app"), name: spec.Name, maintenance: spec.Maintenance, created: now.Add(-90 * 24 * time.Hour), vars: map[string]string{"RACK_ENV": "production"}, features: map[string]bool{"preboot": false},
-		writers: map[writerKey]*writer{}, surviving: map[string]bool{}}
+		writers: map[writerKey]*writer{}, surviving: map[string]bool{}, appServices: appServices{ownedBy: spec.Owner, team: spec.Team, permissions: spec.Permissions}}
 	commands := map[string]string{"web": "bin/web", "worker": "bin/worker"}
 	kinds := []string{}
 	for kind := range spec.Formation {
