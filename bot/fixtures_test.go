@@ -55,6 +55,11 @@ func plan() *ops.RunPlan {
 		Old:  ops.Ref{ID: "old-1", Name: "postgresql-curved-12345"}, OldPlan: "heroku-postgresql:standard-0", OldCents: 5000,
 		NewName: "orders-pg17-k3f9q", NewPlan: "heroku-postgresql:standard-0", NewAlias: "PG17_K3F9Q", OldAlias: "PG15_K3F9Q", Cents: 5000,
 		BillingApp: ops.Ref{ID: "app-1", Name: "orders"}, OneOffs: ops.OneOffWait, Bytes: 8_200_000_000, NeedsBackup: true,
+		SQLWhy: "the host is not known",
+		Fates: []ops.Fate{
+			{What: "`DATABASE` of `orders`", Fate: "moves to the new database"}, {What: "`PG15_K3F9Q` of `orders`", Fate: "is the name that the old database keeps"},
+			{What: "the backup schedule daily at 02:00 Europe/Berlin", Fate: "is made again on the new database after the switch"},
+		},
 		Forecast: ops.Forecast{
 			Provision: 6*time.Minute + 20*time.Second, CatchUp: 2*time.Minute + 40*time.Second, Upgrade: 10 * time.Minute, Outage: 12 * time.Minute, Limit: 30 * time.Minute,
 			Why: "Heroku's documentation says about 10 minutes for the upgrade itself; no dry run was made",
@@ -420,6 +425,9 @@ func stories() map[string]Story {
 	all := map[string]Story{
 		"help": helpStory(), "returning": returningStory(), "returned": returnedStory(), "blocked": blockedStory(),
 		"held": heldStory(), "timed": timedStory(), "timed-held": timedHeldStory(), "not-good": notGoodStory(), "reminded": remindedStory(),
+	}
+	for name, s := range insideStories() {
+		all[name] = s
 	}
 	for i, step := range []ops.Step{ops.StepRollbackFence, ops.StepRollbackMeter, ops.StepRollbackLift, ops.StepRollbackAttach, ops.StepSoak, ops.StepGateDestroy, ops.StepEnd} {
 		all[fmt.Sprintf("rollback-%d-%s", i, strings.TrimPrefix(string(step), "rollback."))] = rollbackStory(step)

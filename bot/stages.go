@@ -184,7 +184,7 @@ func lastRecord(run ops.Run, step ops.Step) int {
 func wayBackFrom(run ops.Run, i int) bool {
 	if i+1 < len(run.Steps) {
 		next := run.Steps[i+1].Step
-		return next == ops.StepReturnUnfence || next == ops.StepReturnFollower
+		return next == ops.StepReturnAttach || next == ops.StepReturnUnfence || next == ops.StepReturnFollower
 	}
 	return !run.Active() && run.Outcome != ops.Succeeded
 }
@@ -202,6 +202,7 @@ func backupMark(run ops.Run) stageMark {
 func wayBack(run ops.Run) []stage {
 	var out []stage
 	for _, s := range []stage{
+		{name: "Attach the old database again", past: "Old database attached again", steps: []ops.Step{ops.StepReturnAttach}},
 		{name: "Open again as before", past: "Open again as before", steps: []ops.Step{ops.StepReturnUnfence}},
 		{name: "Destroy the follower", past: "Follower destroyed", steps: []ops.Step{ops.StepReturnFollower}},
 	} {

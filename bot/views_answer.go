@@ -88,11 +88,13 @@ func Details(s Story) View {
 		}
 		lines = append(lines, line)
 	}
+	lines = append(lines, provenLines(run)...)
 	if who := s.decisions(); len(who) > 0 {
 		lines = append(lines, "*Decisions:* "+strings.Join(who, "; "))
 	}
 	plan := []string{"*Plan*"}
 	plan = append(plan, planLines(run.Plan)...)
+	plan = append(plan, fateLines(run.Plan, true)...)
 	if run.Plan != nil && run.Plan.Forecast.Why != "" {
 		plan = append(plan, "*Forecast:* "+prose(run.Plan.Forecast.Why)+".")
 	}

@@ -139,29 +139,45 @@ func planLines(p *ops.RunPlan) []string {
 	if p == nil {
 		return []string{"No plan could be made."}
 	}
-	var names []string
-	for _, a := range p.Apps {
-		names = append(names, code(a.Name))
+	users := "users see the maintenance page"
+	if p.ReadOnly() {
+		users = "users can read but not write"
 	}
 	lines := []string{
 		fmt.Sprintf("*What:* %s (%s, %s) goes from PostgreSQL %s to %s: I create a follower %s (%s), upgrade it, and switch %s to it.",
-			code(p.Old.Name), escape(ops.ShortPlan(p.OldPlan)), ops.FormatBytes(p.Bytes), escape(orElse(p.FromMinor, p.From)), escape(p.To), code(p.NewName), escape(ops.ShortPlan(p.NewPlan)), strings.Join(names, ", ")),
+			code(p.Old.Name), escape(ops.ShortPlan(p.OldPlan)), ops.FormatBytes(p.Bytes), escape(orElse(p.FromMinor, p.From)), escape(p.To), code(p.NewName), escape(ops.ShortPlan(p.NewPlan)), prose(p.AppNames())),
 		"*Price:* " + price(p) + ". It ends when the old database is destroyed.",
-		fmt.Sprintf("*Time:* about %s to prepare, while the app stays open (creating the follower restarts its dynos once or twice). Then the cutover: about %s in which users see the maintenance page; past %s I go back by myself.",
-			roughly(p.Forecast.Provision+p.Forecast.CatchUp), ops.FormatDuration(p.Forecast.Outage), ops.FormatDuration(p.Forecast.Limit)),
+		fmt.Sprintf("*Time:* about %s to prepare, while the app stays open (creating the follower restarts its dynos once or twice). Then the cutover: about %s in which %s; past %s I go back by myself.",
+			roughly(p.Forecast.Provision+p.Forecast.CatchUp), ops.FormatDuration(p.Forecast.Outage), users, ops.FormatDuration(p.Forecast.Limit)),
 	}
 	if w := whenWords(p); w != "" {
 		lines = append(lines, "*When:* "+w)
 	}
 	if p.ReadOnlyFlag != "" {
-		lines = append(lines, "*Read-only:* the app can live read-only with "+code(p.ReadOnlyFlag)+"; this version shows the maintenance page all the same.")
+		lines = append(lines, flagWords(p))
 	}
 	backup := "one is taken beside the follower."
 	if !p.NeedsBackup {
 		backup = "none is taken: " + prose(p.BackupWhy) + "."
 	}
+	if p.SQL {
+		lines = append(lines, "*Writers:* by SQL I make "+code(p.Old.Name)+" read-only for everybody during the cutover, and see that nothing moves in it.")
+	} else {
+		lines = append(lines, "*Writers:* I stop the dynos; a program elsewhere with a copy of the URL is not stopped ("+noSQL(p)+").")
+	}
 	return append(lines, "*Backup:* "+backup,
 		"*Way back:* until the switch, the app just goes on with "+code(p.Old.Name)+", which is not changed. After it, the old database is kept until somebody destroys it.")
+}
+
+// flagWords are about the config var that tells the app to live read-only.
+func flagWords(p *ops.RunPlan) string {
+	switch {
+	case p.ReadOnly():
+		return "*Read-only:* " + code(p.ReadOnlyFlag) + " tells the app during the cutover that it can only read."
+	case p.SQL:
+		return "*Read-only:* the app can live read-only with " + code(p.ReadOnlyFlag) + ": with the word `read-only` behind the app's name, users can read during the cutover."
+	}
+	return "*Read-only:* the app could live read-only with " + code(p.ReadOnlyFlag) + ", but only SQL can make the database read-only (" + noSQL(p) + "), so users see the maintenance page."
 }
 
 // whenWords says when the cutover may begin; "" when at any time.
@@ -211,10 +227,15 @@ func checked(s ops.Survey, request ops.Request, full bool) View {
 		found = findingsInFull(s.Findings)
 	}
 	v.Blocks = append(v.Blocks, sections(found)...)
-	lines := []string{}
-	if s.Plan != nil && !full {
+	var lines []string
+	switch {
+	case s.Plan != nil && full:
+		lines = fateLines(s.Plan, true)
+	case s.Plan != nil:
+		lines = append(planLines(s.Plan), fateLines(s.Plan, false)...)
+	}
+	if len(lines) > 0 {
 		v.Blocks = append(v.Blocks, slackgo.NewDividerBlock())
-		lines = planLines(s.Plan)
 		v.Blocks = append(v.Blocks, sections(lines)...)
 	}
 	v.Blocks = append(v.Blocks, section("*Next:* "+next))

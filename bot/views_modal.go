@@ -36,7 +36,7 @@ func TypedModal(run ops.Run, gate ops.Gate, digest string) slackgo.ModalViewRequ
 		if run.Outage.Until.IsZero() {
 			again = "" // they are since the switch that could not end
 		}
-		lead = "*Users are locked out" + again + "*, until " + code(run.App.Name) + " is back on " + code(run.Database.Name) + " (PostgreSQL " + from(run) + "):"
+		lead = "*Users are locked out" + again + "*, until " + opens(run) + " " + verb(severalApps(run), "is", "are") + " back on " + code(run.Database.Name) + " (PostgreSQL " + from(run) + "):"
 	}
 	input := slackgo.NewInputBlock(inputName, plainText(fmt.Sprintf("Type %s", run.App.Name), 2000), nil,
 		slackgo.NewPlainTextInputBlockElement(plainText(run.App.Name, 150), inputName).WithMaxLength(60))
@@ -60,16 +60,12 @@ func AcceptModal(run ops.Run, gate ops.Gate, digest string) slackgo.ModalViewReq
 
 // rollbackWords is what a rollback does and what it may lose.
 func rollbackWords(run ops.Run) []string {
-	lost := "everything written since the switch" + sinceSwitch(run) + " may be missing afterwards. How much that is: unknown, I cannot reach the databases by SQL."
-	if run.Outage.Until.IsZero() {
-		lost = "no dyno has run since the fence, so only a release command or a program outside Heroku can have written to " + code(run.Follower.Name) + ". Whether one did: unknown, I cannot reach the databases by SQL."
-	}
 	return []string{
-		"• First every dyno stops and the maintenance page is shown.",
+		"• First every dyno of " + apps(run) + " stops and the maintenance page is shown.",
 		"• Then I ask once more. Without an answer within " + ops.FormatDuration(ops.LossWait) + ", or with a no, everything stays as it is now.",
-		"• With a yes `DATABASE` goes back, the dynos start as they are recorded now, and " + code(run.Follower.Name) + " is kept with all its data until somebody destroys it.",
-		"*What is lost:* " + lost,
-		"*Still running on " + code(run.Database.Name) + ":* a program outside Heroku that kept the old URL has gone on writing there.",
+		"• With a yes " + prose(movedNames(run)) + " " + verb(severalNames(run), "goes", "go") + " back, the dynos start as they are recorded now, and " + code(run.Follower.Name) + " is kept with all its data until somebody destroys it.",
+		"*What is lost:* " + lostWords(run),
+		goneOn(run),
 	}
 }
 

@@ -35,25 +35,13 @@ func destroyWords(run ops.Run) []string {
 		}
 	}
 	lines := []string{
-		"*Still true:* " + stillTrue(run),
+		closedWords(run),
 		"*Next:* *Destroy…* asks for the app's name and says what is lost. *Snooze…* waits some days, with a reason.",
 	}
 	if price > 0 {
 		lines = append(lines, fmt.Sprintf("*Price:* %s costs %s a month until it is destroyed.", code(run.Retired().Name), ops.FormatCents(price)))
 	}
 	return lines
-}
-
-// stillTrue says who can write to the retired database.
-func stillTrue(run ops.Run) string {
-	fence := run.SQL.Fence
-	if run.RolledBack() {
-		fence = run.SQL.NewFence
-	}
-	if fence != nil {
-		return code(run.Retired().Name) + " is read-only for whoever holds a copy of its URL and does not ask for read-write by itself."
-	}
-	return code(run.Retired().Name) + " stays writable for anybody who holds a copy of its URL; I cannot prevent that (unknown: cannot reach the database by SQL)."
 }
 
 // remindDestroy is the text of a reminder that the retired database can go: the
@@ -72,6 +60,7 @@ func remindDestroy(run ops.Run, now time.Time) string {
 		text += ", somebody was connected last " + ops.FormatDuration(now.Sub(s.LastUse)) + " ago"
 	}
 	text += ", no app is attached to it but by its spare name."
+	text += seenWords(run)
 	if c := soFar(run, now); c != "" {
 		text += " Both databases together have cost " + c + " extra so far."
 	}
@@ -107,7 +96,7 @@ func remindAsked(run ops.Run, now time.Time) string {
 func remindHelp(run ops.Run, now time.Time) string {
 	text := "Still waiting for a person, since " + ops.FormatDuration(now.Sub(run.HelpSince))
 	if fenced(run) {
-		text += ", and users of `" + run.App.Name + "` see the maintenance page"
+		text += ", and users of " + run.AppNames() + " " + verb(readOnly(run), "see the maintenance page", "can read but not write")
 	}
 	return text + ". " + strings.TrimSpace(run.Help)
 }

@@ -65,7 +65,11 @@ func downtime(run ops.Run) string {
 	if o.From.IsZero() || o.Until.IsZero() {
 		return ""
 	}
-	s := "*Downtime:* " + ops.FormatDuration(o.Until.Sub(o.From))
+	s := "*Downtime:* "
+	if run.Plan != nil && run.Plan.ReadOnly() {
+		s = "*Writes stopped for:* "
+	}
+	s += ops.FormatDuration(o.Until.Sub(o.From))
 	if run.Plan != nil {
 		s += ", forecast " + ops.FormatDuration(run.Plan.Forecast.Outage)
 	}
@@ -85,7 +89,7 @@ func durations(run ops.Run) []string {
 		{"follower", []ops.Step{ops.StepBackup, ops.StepFollowerCreate}}, {"catching up", []ops.Step{ops.StepCatchUp}},
 		{"waiting for approval", []ops.Step{ops.StepGateCreate, ops.StepGateCutover}}, {"stopping writers", []ops.Step{ops.StepFence}},
 		{"last commits", []ops.Step{ops.StepCatchUpExact}}, {"upgrade", []ops.Step{ops.StepUpgrade, ops.StepVerifyNew}},
-		{"promote", []ops.Step{ops.StepPromote}}, {"opening", []ops.Step{ops.StepUnfence, ops.StepReturnUnfence}},
+		{"promote", []ops.Step{ops.StepPromote}}, {"switching back", []ops.Step{ops.StepReturnAttach}}, {"opening", []ops.Step{ops.StepUnfence, ops.StepReturnUnfence}},
 		{"rollback", []ops.Step{ops.StepRollbackFence, ops.StepRollbackMeter, ops.StepRollbackAttach, ops.StepRollbackUnfence, ops.StepRollbackLift}},
 		{"soak", []ops.Step{ops.StepSoak, ops.StepGateDestroy}},
 	} {
@@ -121,7 +125,7 @@ func (s Story) decisions() []string {
 	var out []string
 	for _, d := range s.Decisions {
 		what := map[ops.Gate]string{
-			ops.GateCreate: "follower", ops.GateCutover: "cutover", ops.GateApp: "app", ops.GateDestroy: "destroy", ops.GateRollback: "rollback", ops.GateLoss: "going back without a count",
+			ops.GateCreate: "follower", ops.GateCutover: "cutover", ops.GateApp: "app", ops.GateDestroy: "destroy", ops.GateRollback: "rollback", ops.GateLoss: "going back with a loss",
 			ops.OrderCancel: "cancel", ops.OrderRetry: "look again", ops.OrderSnooze: "snooze",
 		}[d.Gate]
 		if what == "" {

@@ -74,11 +74,14 @@ func situation(run ops.Run) string {
 	if run.Help != "" {
 		lines = append(lines, prose(run.Help))
 	}
+	if !run.Key.Told.IsZero() {
+		lines = append(lines, ":octagonal_sign: Heroku refuses my key since "+date(run.Key.Since, dayAndTime)+": I can neither see nor do anything until `HEROKU_API_KEY` is a new one.")
+	}
 	if run.Returning && run.Why != "" {
 		lines = append(lines, "Why: "+prose(run.Why)+".")
 	}
 	if fenced(run) {
-		s := "Users see the maintenance page since " + date(fencedSince(run), timeSecs)
+		s := keptOut(run) + " since " + date(fencedSince(run), timeSecs)
 		if run.Plan != nil && !run.RollingBack() {
 			s += "; forecast " + ops.FormatDuration(run.Plan.Forecast.Outage)
 		}
@@ -126,6 +129,9 @@ func soakWords(run ops.Run) string {
 		text += ", nobody was connected"
 	default:
 		text += ", somebody was connected last on " + date(s.LastUse, dayAndTime)
+	}
+	if s.Seen != "" {
+		text += "; last look by SQL: " + prose(s.Seen)
 	}
 	if s.Unread > 0 {
 		text += fmt.Sprintf(" (%d more looks could not be read)", s.Unread)

@@ -106,7 +106,7 @@ func (s Story) survey(e ops.Event) View {
 	v.Blocks = append(v.Blocks, sections(lines)...)
 	if s.Run.Plan != nil {
 		v.Blocks = append(v.Blocks, slackgo.NewDividerBlock())
-		plan := planLines(s.Run.Plan)
+		plan := append(planLines(s.Run.Plan), fateLines(s.Run.Plan, false)...)
 		v.Blocks = append(v.Blocks, sections(plan)...)
 		lines = append(lines, plan...)
 	}
@@ -126,8 +126,8 @@ func (s Story) asked(e ops.Event) View {
 		more = cutoverWords(run)
 	case ops.GateLoss:
 		more = []string{
-			"*Go back anyway:* `DATABASE` leads to " + code(run.Database.Name) + " again, and the dynos start. " + code(run.Follower.Name) + " is kept with all its data, so rows can be copied by hand.",
-			"*Stay on the new database:* the app is opened again as it was. Nothing is lost.",
+			"*Go back anyway:* " + prose(movedNames(run)) + " " + verb(severalNames(run), "leads", "lead") + " to " + code(run.Database.Name) + " again, and the dynos of " + apps(run) + " start. " + code(run.Follower.Name) + " is kept with all its data, so rows can be copied by hand.",
+			"*Stay on the new database:* " + apps(run) + " open again as before. Nothing is lost.",
 		}
 		if run.Rollback != nil && run.Rollback.Fenced {
 			more[1] = "*Stay on the new database:* the switch goes on waiting for a person, with users locked out."
@@ -196,7 +196,7 @@ func createWords(run ops.Run) []string {
 	}
 	lines := []string{
 		"*Price:* " + price(run.Plan) + ".",
-		"*What happens:* Heroku creates the follower; its new config vars restart the app's dynos once or twice. Users notice no more than that, and the database in use is not changed.",
+		"*What happens:* Heroku creates the follower; its new config vars restart the dynos of " + code(run.Plan.BillingApp.Name) + " once or twice. Users notice no more than that, and the database in use is not changed.",
 		"*Way back:* cancel destroys the follower, at any time before the cutover.",
 	}
 	if need := ops.With(run.Findings, ops.Acknowledge); len(need) > 0 {
@@ -208,31 +208,24 @@ func createWords(run ops.Run) []string {
 	return append(lines, "*Next:* yes creates the follower and waits until it has caught up; then I ask again before anything is stopped. No ends the upgrade.")
 }
 
-// elsewhere says what becomes of programs outside Heroku that hold a copy of the
-// old database's URL.
-func elsewhere(p ops.RunPlan) string {
-	if p.SQL {
-		return "A program elsewhere that holds a copy of the URL can read " + code(p.Old.Name) + " from then on and write nothing to it, unless it asks for read-write by itself: I watch for that, and go back if anything is written before the switch. Such copies must be changed by hand."
-	}
-	return "A program elsewhere that holds a copy of the URL is not stopped: what it writes to " + code(p.Old.Name) + " after the switch is missing from the new database. I cannot prevent that (unknown: cannot reach the database by SQL), so change such copies by hand."
-}
-
 // cutoverWords is what an approver must have read before users are kept out.
 func cutoverWords(run ops.Run) []string {
 	p := run.Plan
 	if p == nil {
 		return nil
 	}
-	var apps []string
-	for _, a := range p.Apps {
-		apps = append(apps, code(a.Name))
+	names := prose(movedNames(run))
+	what, out := "maintenance mode on for "+apps(run)+"; every dyno stops, web and workers", "*Users are locked out*"
+	back := "the dynos come back as they were"
+	if p.ReadOnly() {
+		what, out, back = code(p.Old.Name)+" is made read-only; the dynos of "+apps(run)+" run on and read from it", "*Users can read but not write*", "the dynos restart with the new one and write again"
 	}
 	lines := []string{
-		"*What happens:* maintenance mode on for " + strings.Join(apps, ", ") + "; every dyno stops, web and workers; the follower catches up to the last commit; Heroku upgrades it to PostgreSQL " + escape(p.To) + "; `DATABASE` moves to it; the dynos come back as they were.",
-		fmt.Sprintf("*Users are locked out* for about %s%s. Past %s I go back by myself.", ops.FormatDuration(p.Forecast.Outage), forecastWords(p.Forecast), ops.FormatDuration(p.Forecast.Limit)),
-		"*Who stops writing:* everything that runs on Heroku as a dyno of " + strings.Join(apps, ", ") + ". " + elsewhere(*p),
-		confirmedWords(run) + " If the upgrade fails, it fails on the follower, and the app goes back to " + code(p.Old.Name) + ".",
-		"*Way back:* until `DATABASE` moves, everything returns as it was, with nothing lost. After that, a rollback goes back and may lose what was written since.",
+		"*What happens:* " + what + "; the follower catches up to the last commit; Heroku upgrades it to PostgreSQL " + escape(p.To) + "; " + names + " " + verb(severalNames(run), "moves", "move") + " to it; " + back + ".",
+		fmt.Sprintf("%s for about %s%s. Past %s I go back by myself.", out, ops.FormatDuration(p.Forecast.Outage), forecastWords(p.Forecast), ops.FormatDuration(p.Forecast.Limit)),
+		writersWords(p),
+		confirmedWords(run) + " If the upgrade fails, it fails on the follower, and " + code(p.Old.Name) + " goes on.",
+		"*Way back:* until the switch, everything returns as it was, with nothing lost. After that, a rollback goes back and may lose what was written since" + lossCounted(p) + ".",
 	}
 	if !p.NeedsBackup && p.BackupWhy != "" {
 		lines = append(lines, "*Backup:* none was taken: "+prose(p.BackupWhy)+".")
@@ -373,9 +366,9 @@ func scaleWords(run ops.Run, app string) (down, up string) {
 }
 
 func (s Story) undo(e ops.Event) View {
-	lead := "Should I be gone, this opens the app again by hand"
+	lead := "Should I be gone, this opens " + opens(s.Run) + " again by hand"
 	if e.Step.Rollback() { // until DATABASE goes back; after that the same commands open it there
-		lead += ", on the database that `DATABASE` leads to then"
+		lead += ", on the database that it uses then"
 	}
 	text := ":wrench: *" + lead + ":*"
 	block := "```" + escape(strings.ReplaceAll(e.Text, "`", "'")) + "```"
@@ -385,14 +378,23 @@ func (s Story) undo(e ops.Event) View {
 	})
 }
 
+// stillTold reports whether what people were told in a call for help, which did
+// not stop the run, is still so.
+func stillTold(run ops.Run, e ops.Event) bool {
+	return run.Active() && (run.Key.Told.Equal(e.At) || run.Outage.Told.Equal(e.At) && fenced(run))
+}
+
 // help calls people, with what they can press.
 func (s Story) help(e ops.Event) View {
+	if s.Run.Help == "" && s.newest(e) && stillTold(s.Run, e) { // it goes on trying meanwhile
+		return s.loud(e, ":octagonal_sign: *I need a person.* "+prose(e.Text), s.legal(actCancel, actDetails))
+	}
 	if s.Run.Help == "" || !s.newest(e) {
 		return s.loud(e, ":octagonal_sign: *A person was needed:* "+prose(e.Text), nil)
 	}
 	more := []string{}
 	if fenced(s.Run) {
-		more = append(more, ":construction: Users see the maintenance page since "+date(fencedSince(s.Run), dayAndTime)+".")
+		more = append(more, ":construction: "+keptOut(s.Run)+" since "+date(fencedSince(s.Run), dayAndTime)+".")
 	}
 	more = append(more, "*Next:* put it right, then press *Look again* or type `/pgupgrade retry "+s.Run.App.Name+"`.", "*To stop:* "+stopWords(s.Run))
 	return s.loud(e, ":octagonal_sign: *I need a person.* "+prose(e.Text), s.legal(actRetry, actRollback, actCancel, actDetails), more...)

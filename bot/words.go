@@ -22,7 +22,7 @@ func state(run ops.Run) string {
 	}
 	switch {
 	case run.Help != "" && fenced(run):
-		return "needs a person, users are locked out"
+		return "needs a person, users " + map[bool]string{true: "can only read", false: "are locked out"}[readOnly(run)]
 	case run.Help != "":
 		return "needs a person"
 	case run.Returning:
@@ -240,7 +240,7 @@ func stopWords(run ops.Run) string {
 	case run.RollingBack():
 		return "the rollback is brought to its end now; " + code(run.Follower.Name) + " is kept."
 	case run.RolledBack():
-		return "nothing to stop: " + code(run.App.Name) + " is back on " + code(run.Database.Name) + ". " + code(run.Follower.Name) + " keeps everything written until the rollback."
+		return "nothing to stop: " + opens(run) + " " + verb(severalApps(run), "is", "are") + " back on " + code(run.Database.Name) + ". " + code(run.Follower.Name) + " keeps everything written until the rollback."
 	case run.Help != "" && fenced(run):
 		return "*Roll back…*, or `/pgupgrade rollback " + run.App.Name + "`, goes back to " + code(run.Database.Name) + " after one more question."
 	}

@@ -53,6 +53,22 @@ func (e *CallError) Error() string {
 	return s
 }
 
+// KeyRefused reports whether Heroku refused the bot's key itself (HTTP 401), not
+// what was asked with it.
+func KeyRefused(err error) bool {
+	c, ok := errors.AsType[*CallError](err)
+	return ok && c.Status == 401
+}
+
+// Said is what the other side said about a call that failed, in its own words
+// where there are any: what people read, without the address that was asked.
+func Said(err error) string {
+	if c, ok := errors.AsType[*CallError](err); ok && c.Message != "" {
+		return c.Message
+	}
+	return err.Error()
+}
+
 func (e *CallError) Unwrap() error { return e.Kind }
 
 // UserError is something a person can put right. Its text is one or two

@@ -46,6 +46,7 @@ type Run struct {
 	Lag       Lag          `json:"lag"`
 	Exact     Exact        `json:"exact"`
 	Outage    Outage       `json:"outage"`
+	Key       Refusing     `json:"key"`
 	Progress  string       `json:"progress"` // the upgrade's own words: "upgrading (2/3)"
 	Proof     Proof        `json:"proof"`
 	Verified  Verified     `json:"verified"`
@@ -55,6 +56,15 @@ type Run struct {
 	Rollback  *Rollback    `json:"rollback"`
 	Destroyed time.Time    `json:"destroyed"` // when the retired database was seen gone
 	Leftovers []string     `json:"leftovers"` // what people should clean up
+}
+
+// AppNames lists the apps that the run stops and switches, as far as that is
+// known: "`orders`, `reports`".
+func (r Run) AppNames() string {
+	if r.Plan == nil || len(r.Plan.Apps) == 0 {
+		return "`" + r.App.Name + "`"
+	}
+	return r.Plan.AppNames()
 }
 
 // Active reports whether the run still has something to do.
@@ -171,6 +181,12 @@ type Outage struct {
 	Asked time.Time `json:"asked"` // when people were asked to extend it; zero: not since the last extension
 	Told  time.Time `json:"told"`  // when people were told that a step does not get on while users are kept out
 	Slow  time.Time `json:"slow"`  // when people were told that the upgrade takes twice its forecast
+}
+
+// Refusing is an outage of the bot's own key to Heroku. It is zero while the key works.
+type Refusing struct {
+	Since time.Time `json:"since"` // of the first look that was refused
+	Told  time.Time `json:"told"`  // when people were told; zero: not yet
 }
 
 // Verified is what was seen of the app after the switch.

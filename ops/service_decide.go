@@ -152,7 +152,11 @@ func decided(run Run, d Decision) Event {
 	if d.Yes {
 		verb = "approved"
 	}
-	what := map[Gate]string{GateCreate: "creating the follower", GateCutover: "the cutover", GateDestroy: "destroying `" + run.Retired().Name + "`", GateRollback: "going back to `" + run.Database.Name + "`", GateLoss: "going back without a count of what is lost"}[d.Gate]
+	loss := "going back without a count of what is lost"
+	if run.SQL.Loss != nil && run.SQL.Loss.Known() {
+		loss = "going back with the loss that was counted"
+	}
+	what := map[Gate]string{GateCreate: "creating the follower", GateCutover: "the cutover", GateDestroy: "destroying `" + run.Retired().Name + "`", GateRollback: "going back to `" + run.Database.Name + "`", GateLoss: loss}[d.Gate]
 	text := d.Actor.Mention() + " " + verb + " " + what
 	if d.Gate == GateApp {
 		text = d.Actor.Mention() + " says the app looks good"

@@ -73,7 +73,7 @@ func (s *Service) AskDryRun(ctx context.Context, actor Actor, app string, req Re
 		if kept := s.Trials.SaveTrial(context.WithoutCancel(ctx), appRef.ID, db.ID, was, actor); kept != nil {
 			return DryRun{}, "", fmt.Errorf("take back dry run of %s: %w", db.Name, errors.Join(kept, err))
 		}
-		return DryRun{}, "", Refuse(RefusedTrialThere, "Heroku refused the dry run of `%s`: %v. Nothing was changed.", db.Name, err)
+		return DryRun{}, "", Refuse(RefusedTrialThere, "Heroku refused the dry run of `%s`: %s. Nothing was changed.", db.Name, Said(err))
 	case err != nil:
 		message = fmt.Sprintf("Whether Heroku began is not known (%v); if no e-mail comes within a day, ask again.", err)
 	}

@@ -25,7 +25,7 @@ func PlanCancel(run Run) CancelPlan {
 		p.Allowed, p.Text = false, fmt.Sprintf("The upgrade of `%s` is going back already: %s", run.App.Name, run.Why)
 	case run.Step == StepRollbackFence || run.Step == StepRollbackMeter:
 		p.Confirm = true
-		p.Text = fmt.Sprintf("This gives the rollback up: `%s` stays on the new database `%s`, and nothing is lost.", run.App.Name, run.Follower.Name)
+		p.Text = fmt.Sprintf("This gives the rollback up: the new database `%[2]s` goes on for %[1]s, and nothing is lost.", run.AppNames(), run.Follower.Name)
 		if run.Rollback.Fenced {
 			p.Text = fmt.Sprintf("This gives the rollback up. The switch of `%s` still needs a person, and users stay locked out until then.", run.App.Name)
 		}
@@ -42,7 +42,10 @@ func PlanCancel(run Run) CancelPlan {
 		p.Text = fmt.Sprintf("This ends the upgrade and destroys the follower `%s` that it created. `%s` and the app stay as they are.", run.followerName(), run.Database.Name)
 	case run.Step.Before(StepPromote):
 		p.Confirm = true
-		p.Text = fmt.Sprintf("This goes back now: formation and maintenance of `%s` as they were, on the old database `%s`, which was not changed.", run.App.Name, run.Database.Name)
+		p.Text = fmt.Sprintf("This goes back now: formation and maintenance of %s as they were, on the old database `%s`, which was not changed.", run.AppNames(), run.Database.Name)
+		if run.Plan != nil && run.Plan.ReadOnly() {
+			p.Text = fmt.Sprintf("This goes back now: the old database `%s`, which was not changed, takes writes again, and %s go on with it.", run.Database.Name, run.AppNames())
+		}
 	default:
 		p.Allowed = false
 		p.Text = fmt.Sprintf("`%s` already uses the new database, so cancel can no longer undo it. Going back now is a rollback: `/pgupgrade rollback %s`.", run.App.Name, run.App.Name)

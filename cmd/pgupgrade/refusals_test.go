@@ -353,6 +353,13 @@ func upgradesUnderWay(t *testing.T, r *refusals) {
 	if err := b.slack.Click(t.Context(), ben, upgrades, question.ts, question.action); err != nil {
 		t.Fatal(err)
 	}
+	// Maintenance was on before, and a yes accepts that.
+	b.await("what must be accepted", func() bool { return len(b.slack.Views(ben)) > 0 })
+	accept := b.slack.Views(ben)[0]
+	if err := b.slack.Submit(t.Context(), ben, accept.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	b.slack.CloseView(ben, accept.ID)
 	b.await("the soak", func() bool { return b.says("App health: good") })
 	r.row("a button of a question that is no longer open", "*Approve cutover*", b.presses(ben, question))
 	r.row("a cancel where it can no longer undo", "/pgupgrade cancel orders", b.types(ana, "/pgupgrade cancel orders"))
@@ -461,6 +468,8 @@ func (b *bench) trail() (trail ops.Trail) {
 var (
 	ids    = regexp.MustCompile(`\b(orders|billing)-[a-z2-7]{5}\b`)
 	moment = regexp.MustCompile(`\b[A-Z][a-z]{2} \d{4}-\d{2}-\d{2} (\d{2}:\d{2})`)
+	since  = regexp.MustCompile(`\b[\d.]+ (s|min) ago`)
+	deploy = regexp.MustCompile(`\(Deploy [0-9a-f]{7}\)`)
 	begin  = "<!-- refusals: go test ./cmd/pgupgrade -run TestEveryRefusal -update writes this -->\n"
 	finish = "<!-- end of refusals -->"
 )
@@ -469,6 +478,8 @@ var (
 func plainly(says string) string {
 	says = html.UnescapeString(strings.Join(strings.Fields(says), " "))
 	says = strings.NewReplacer("<@U1>", "@ana", "<@U2>", "@ben", "<#C1>", "#db-upgrades", "|", "\\|").Replace(says)
+	says = since.ReplaceAllString(says, "20 min ago")
+	says = deploy.ReplaceAllString(says, "(Deploy c1d3709)")
 	says = ids.ReplaceAllString(says, "$1-k3f9q")
 	return moment.ReplaceAllString(says, "Sun 2026-11-29 $1")
 }

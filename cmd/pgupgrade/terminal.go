@@ -177,5 +177,8 @@ func (p *program) printRuns(runs []ops.Run) {
 			}
 		}
 		fmt.Fprintln(p.out)
+		if r.Active() && !r.Key.Told.IsZero() {
+			fmt.Fprintf(p.out, "  Heroku refuses HEROKU_API_KEY since %s: the upgrade can neither go on nor go back until it is a new one.\n", r.Key.Since.UTC().Format("2006-01-02 15:04:05 UTC"))
+		}
 	}
 }

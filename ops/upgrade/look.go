@@ -126,8 +126,15 @@ func (l *looker) set(f func()) {
 func read[T any](l *looker, put func(ops.Fact[T]), get func(context.Context) (T, error)) {
 	l.async(func() {
 		v, err := get(l.ctx)
-		l.set(func() { put(ops.FactOf(v, err)) })
+		l.set(func() { l.refused(err); put(ops.FactOf(v, err)) })
 	})
+}
+
+// refused notes an answer that refuses the key.
+func (l *looker) refused(err error) {
+	if ops.KeyRefused(err) {
+		l.w.KeyRefused = true
+	}
 }
 
 func (l *looker) app(app ops.PlanApp, n need) {
@@ -159,7 +166,7 @@ func (l *looker) app(app ops.PlanApp, n need) {
 func (l *looker) releases(app ops.PlanApp, n need, put func(ops.Fact[[]ops.Release]), hosts func(ops.Fact[map[string]ops.Endpoint])) {
 	l.async(func() {
 		rs, err := l.Heroku.Releases(l.ctx, app.ID, 10)
-		l.set(func() { put(ops.FactOf(rs, err)) })
+		l.set(func() { l.refused(err); put(ops.FactOf(rs, err)) })
 		if n&needHosts == 0 || err != nil {
 			return
 		}
@@ -230,7 +237,7 @@ func (l *looker) new(n need) {
 			by = l.run.Plan.NewName
 		}
 		found, err := exists(l.Heroku.Addon(l.ctx, by))
-		l.set(func() { l.w.New.Addon = ops.FactOf(found, err) })
+		l.set(func() { l.refused(err); l.w.New.Addon = ops.FactOf(found, err) })
 		if err == nil && found.Exists && found.Value.State == ops.AddonProvisioned {
 			details(found.Value.ID)
 		}

@@ -59,6 +59,7 @@ func (t *turn) choose() {
 	steps[t.run.Step](t)
 	t.nearLimit()
 	t.lockedOut()
+	t.keyRefused()
 }
 
 // inFlight waits while a call may still be under way: its intent is there, its

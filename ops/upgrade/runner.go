@@ -204,7 +204,7 @@ func (r *Runner) act(ctx context.Context, run ops.Run, m Move) error {
 	if err != nil {
 		a.Detail = err.Error()
 		switch {
-		case errors.Is(err, ops.ErrBusy):
+		case errors.Is(err, ops.ErrBusy), ops.KeyRefused(err): // nothing happened, and another key may be taken
 			a.Outcome = ops.OutcomeBusy
 		case errors.Is(err, ops.ErrRefused), errors.Is(err, ops.ErrNotFound):
 			a.Outcome = ops.OutcomeRefused

@@ -16,6 +16,9 @@ type World struct {
 	SoakFor   time.Duration  // configured, or set for the app
 	Zone      *time.Location // of windows and freezes
 
+	// KeyRefused: Heroku refused the bot's key in this look.
+	KeyRefused bool
+
 	// Looks.
 	Survey ops.Fact[ops.Survey]
 	Apps   map[string]AppFacts // by app id
