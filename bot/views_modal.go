@@ -93,6 +93,9 @@ func destroyCounts(run ops.Run) []string {
 		}
 		lines = append(lines, "• Its backups: Heroku may delete them with the database. To keep one: `heroku pg:backups:capture "+escape(run.Database.Name)+" -a "+escape(p.BillingApp.Name)+"`, then `heroku pg:backups:download -a "+escape(p.BillingApp.Name)+"`, before you go on.")
 	}
+	for _, x := range run.Replicas {
+		lines = append(lines, "• Not destroyed, and billed on, with nobody to follow: "+prose(x.Words()))
+	}
 	lines = append(lines, "• The way back: after this, going back to PostgreSQL "+from(run)+" means restoring a backup.", "*Seen:* "+soakWords(run))
 	if run.Step == ops.StepSoak {
 		lines = append(lines, soakNotOver(run))

@@ -36,26 +36,28 @@ type Run struct {
 	HelpSince time.Time `json:"help_since"`
 	Next      string    `json:"next"` // what it waits for now, in words
 
-	Plan      *RunPlan     `json:"plan"`
-	Findings  []Finding    `json:"findings"`
-	Asked     *Ask         `json:"asked"` // the question that is open
-	Follower  Ref          `json:"follower"`
-	Backup    Backup       `json:"backup"`
-	Baseline  *Baseline    `json:"baseline"`
-	Steps     []StepRecord `json:"steps"`
-	Lag       Lag          `json:"lag"`
-	Exact     Exact        `json:"exact"`
-	Outage    Outage       `json:"outage"`
-	Key       Refusing     `json:"key"`
-	Progress  string       `json:"progress"` // the upgrade's own words: "upgrading (2/3)"
-	Proof     Proof        `json:"proof"`
-	Verified  Verified     `json:"verified"`
-	SQL       SQLWork      `json:"sql"`
-	Cared     time.Time    `json:"cared"` // when what lived on the old database was seen on the new one too
-	Soak      Soak         `json:"soak"`
-	Rollback  *Rollback    `json:"rollback"`
-	Destroyed time.Time    `json:"destroyed"` // when the retired database was seen gone
-	Leftovers []string     `json:"leftovers"` // what people should clean up
+	Plan       *RunPlan     `json:"plan"`
+	Findings   []Finding    `json:"findings"`
+	Asked      *Ask         `json:"asked"` // the question that is open
+	Follower   Ref          `json:"follower"`
+	Backup     Backup       `json:"backup"`
+	Baseline   *Baseline    `json:"baseline"`
+	Steps      []StepRecord `json:"steps"`
+	Lag        Lag          `json:"lag"`
+	Exact      Exact        `json:"exact"`
+	Outage     Outage       `json:"outage"`
+	Key        Refusing     `json:"key"`
+	Progress   string       `json:"progress"` // the upgrade's own words: "upgrading (2/3)"
+	Proof      Proof        `json:"proof"`
+	Verified   Verified     `json:"verified"`
+	SQL        SQLWork      `json:"sql"`
+	Cared      time.Time    `json:"cared"` // when what lived on the old database was seen on the new one too
+	Soak       Soak         `json:"soak"`
+	Rollback   *Rollback    `json:"rollback"`
+	Destroyed  time.Time    `json:"destroyed"`          // when the retired database was seen gone
+	Replicas   []Replica    `json:"replicas,omitempty"` // followers of the old database, which it keeps
+	ReplicasAt time.Time    `json:"replicas_at"`        // when they were last looked for; zero: not yet
+	Leftovers  []string     `json:"leftovers"`          // what people should clean up
 }
 
 // AppNames lists the apps that the run stops and switches, as far as that is

@@ -64,7 +64,7 @@ var meterTales = []tale{
 				pgupgrade: Go back and lose this? ... `+x.says+`
 				ben presses Stay on the new database
 				pgupgrade: Not rolled back
-				pgupgrade: is open again on `+"`quiet-pg17`"+` ... as before the rollback`)
+				pgupgrade: is open again on `+"`quiet-pg17"+` ... as before the rollback`)
 			s.never(t, "attachment.replace quiet DATABASE postgresql-quiet-20202")
 		}
 		s.says(t, p, `

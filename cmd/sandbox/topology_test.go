@@ -100,18 +100,21 @@ var topologyTales = []tale{
 		s.says(t, p, `
 			pgupgrade: Writers stopped ... is read-only
 			pgupgrade: Upgraded to PostgreSQL 17
-			pgupgrade: App health: good`)
+			pgupgrade: App health: good
+			pgupgrade: The follower ... shop-replica ... -- --follow shop-pg17
+			pgupgrade: Backups are scheduled on`)
 		s.leads(t, "shop-pg17")
 		s.back(t, was)
 		nothingLost(t, s, tale{})
 		// Whoever holds a copy of the URL would keep the old database in use.
 		s.stages(t, "end outsiders on shop", "end outsiders on admin", "end outsiders on feed", "end outsiders on stats")
 		s.says(t, p, `
-			pgupgrade: Backups are scheduled
+			pgupgrade: is safe to destroy ... Its followers stay ... shop-replica
 			ben presses Destroy…
+			ben sees Not destroyed, and billed on
 			ben fills in shop
-			pgupgrade: Upgrade of shop is done ... Cost`)
-		t.Log(s.channel())
+			pgupgrade: Upgrade of shop is done ... Cost ... To clean up by hand ... heroku addons:destroy shop-replica -a shop`)
+		s.nothingLeft(t, p)
 	}},
 	// The command ends before it connects, so that nothing is written to the new
 	// database and the run may go back by itself, on all apps.
@@ -123,6 +126,14 @@ var topologyTales = []tale{
 		s.says(t, p, `
 			pgupgrade: Going back ... of `+"`feed`"+` ... failed
 			pgupgrade: Upgrade of shop went back`)
+		// It had been switched as far as that app, and further.
+		for _, app := range []string{"shop", "admin", "feed", "stats"} {
+			if !slices.ContainsFunc(s.heroku.Effects(), func(e string) bool {
+				return strings.HasPrefix(e, "attachment.replace "+app+" DATABASE shop-pg17")
+			}) {
+				t.Errorf("DATABASE of %s never led to the new database: %q", app, s.heroku.Effects())
+			}
+		}
 		s.leads(t, shopDB)
 		s.back(t, was)
 		for _, app := range []string{"shop", "admin", "feed", "stats"} {
@@ -143,6 +154,34 @@ func toCutover(t *testing.T, s *sandbox, p *player) {
 		ben presses Approve cutover
 		ben sees Accept and approve
 		ben fills in nothing`)
+}
+
+// nothingLeft does what is left to people, and looks whether anything but the
+// new database is there, at Heroku and on this machine.
+func (s *sandbox) nothingLeft(t *testing.T, p *player) {
+	t.Helper()
+	s.ask(t, "DELETE", "/apps/shop/addons/shop-replica", nil, nil)
+	err := p.until(t.Context(), func() bool {
+		return len(s.heroku.Overview().Databases) == 1 && len(servers(t, s.data.fleet.Dir())) == 1
+	})
+	o := s.heroku.Overview()
+	if err != nil {
+		t.Errorf("databases are left: %v; servers: %q", o.Databases, servers(t, s.data.fleet.Dir()))
+	}
+	for _, a := range o.Apps {
+		for _, at := range a.Attachments {
+			if name, db, _ := strings.Cut(at, " "); !strings.HasPrefix(db, "shop-pg17") {
+				t.Errorf("%s of %s leads to %s", name, a.Name, db)
+			}
+		}
+	}
+	t.Logf("left are %d database, %d server", len(o.Databases), len(servers(t, s.data.fleet.Dir())))
+}
+
+// servers are the PostgreSQL servers, without their children, that run in a folder.
+func servers(t *testing.T, folder string) []string {
+	t.Helper()
+	return slices.DeleteFunc(processes(t, folder), func(line string) bool { return !strings.Contains(line, " -D ") })
 }
 
 // stages makes things happen at Heroku, as "what on name: argument".

@@ -28,6 +28,7 @@ const (
 	needBackup
 	needFlag
 	needSchedules
+	needReplicas
 )
 
 // needs is what each step's done-condition reads, and nothing more.
@@ -63,6 +64,9 @@ func needOf(run ops.Run, decisions []ops.Decision, now time.Time) need {
 	n := needs[run.Step]
 	if run.Step == ops.StepSoak && uncared(run) {
 		n |= needSchedules
+	}
+	if unlooked(run) {
+		n |= needReplicas
 	}
 	if run.Help != "" {
 		return 0
@@ -101,6 +105,9 @@ func (r *Runner) look(ctx context.Context, run ops.Run, w World, n need) World {
 	l.backup(n)
 	if n&needSchedules != 0 {
 		read(l, func(v ops.Fact[[]ops.BackupSchedule]) { w.Schedules = v }, func(c context.Context) ([]ops.BackupSchedule, error) { return r.Heroku.Schedules(c, run.Follower.ID) })
+	}
+	if n&needReplicas != 0 {
+		read(l, func(v ops.Fact[[]ops.Replica]) { w.Replicas = v }, func(c context.Context) ([]ops.Replica, error) { return r.replicas(c, run) })
 	}
 	l.wait.Wait()
 	return w

@@ -80,6 +80,7 @@ func (t *turn) ended(how string) {
 		t.end(ops.Returned, "Rolled back by %s: `%s` runs on `%s` (PostgreSQL %s); the new database %s.", t.run.Rollback.By.Mention(), t.run.App.Name, t.run.Database.Name, t.run.Plan.From, how)
 		return
 	}
+	t.keepReplicas()
 	t.end(ops.Succeeded, "`%s` runs on PostgreSQL %s; the old database %s.", t.run.App.Name, t.run.Plan.To, how)
 }
 
@@ -119,6 +120,7 @@ func quietFor(soak time.Duration) time.Duration { return min(soak*3/7, 72*time.H
 // soak samples the old database until time and evidence say that nobody uses it.
 func soak(t *turn) {
 	t.snooze()
+	t.tellReplicas()
 	if t.goDestroy() || !t.inspected() || !t.moreStatistics() || !t.care() || !t.sample() {
 		return
 	}
@@ -136,7 +138,7 @@ func soak(t *turn) {
 	default:
 		s.SafeAt = t.now
 		t.to(ops.StepGateDestroy, "no use seen in %d samples", s.Samples)
-		t.ask(ops.GateDestroy, ops.DestroyDigest(t.run), "%s `%s` is safe to destroy: %s.", upperFirst(t.retired()), t.run.Retired().Name, evidence(t.run, t.now))
+		t.ask(ops.GateDestroy, ops.DestroyDigest(t.run), "%s `%s` is safe to destroy: %s.%s", upperFirst(t.retired()), t.run.Retired().Name, evidence(t.run, t.now), replicaWords(t.run))
 	}
 }
 
@@ -319,6 +321,9 @@ func destroy(t *turn) {
 		t.say(ops.EventWarning, "Not destroyed: the decision has lapsed. Please decide again.")
 		t.to(ops.StepSoak, "decision lapsed")
 		return
+	}
+	if t.w.Replicas.Known { // behind the destroy they follow nothing
+		t.run.Replicas, t.run.ReplicasAt = t.w.Replicas.Value, t.now
 	}
 	refusal := t.try(ops.Act{Kind: ops.ActDestroy, Target: t.run.Retired().ID, App: t.run.Plan.BillingApp.ID}, "Destroying "+t.retired()+".")
 	if refusal != "" {

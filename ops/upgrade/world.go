@@ -36,6 +36,8 @@ type World struct {
 	Compared ops.Fact[[]ops.RowsCompared]
 	// Schedules are the backup schedules of the new database.
 	Schedules ops.Fact[[]ops.BackupSchedule]
+	// Replicas are the followers that the old database had before the upgrade.
+	Replicas ops.Fact[[]ops.Replica]
 }
 
 // Found is the answer to "does it exist, and what is it".
