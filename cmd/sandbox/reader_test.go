@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -29,11 +30,18 @@ type reader struct {
 	answers  int
 	restarts int
 	gaps     []gap
+	from     map[source]int // answers by what gave them
 }
 
 type session struct {
 	started time.Time
 	*pgx.Conn
+}
+
+// source is what gave an answer: a major version, and whether it takes writes.
+type source struct {
+	major    int
+	readOnly bool
 }
 
 // gap is a time without an answer: since the last one until the next one.
@@ -48,7 +56,7 @@ const slowAnswer = time.Second
 // read lets a visitor ask until the test ends or the reader is closed.
 func (s *sandbox) read(t *testing.T, app string) *reader {
 	ctx, end := context.WithCancel(t.Context())
-	r := &reader{s: s, app: app, end: end, done: make(chan struct{}), open: map[string]session{}, last: time.Now()}
+	r := &reader{s: s, app: app, end: end, done: make(chan struct{}), open: map[string]session{}, from: map[source]int{}, last: time.Now()}
 	go func() {
 		defer close(r.done)
 		tick := time.NewTicker(asksEvery)
@@ -75,7 +83,7 @@ func (r *reader) close() {
 }
 
 func (r *reader) ask(ctx context.Context) {
-	err := r.answer(ctx)
+	from, err := r.answer(ctx)
 	if ctx.Err() != nil {
 		return
 	}
@@ -89,16 +97,17 @@ func (r *reader) ask(ctx context.Context) {
 	if took := time.Since(r.last); r.failed != "" || took > slowAnswer {
 		r.gaps = append(r.gaps, gap{took, r.failed})
 	}
+	r.from[from]++
 	r.answers, r.last, r.failed = r.answers+1, time.Now(), ""
 }
 
 // answer asks the next of the dynos that serve.
-func (r *reader) answer(ctx context.Context) error {
+func (r *reader) answer(ctx context.Context) (from source, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	all := r.s.heroku.Serving(r.app)
 	if len(all) == 0 {
-		return fmt.Errorf("no web dyno is up")
+		return from, errors.New("no web dyno is up")
 	}
 	d := all[r.asked%len(all)]
 	x, ok := r.open[d.Dyno]
@@ -110,13 +119,14 @@ func (r *reader) answer(ctx context.Context) error {
 	if !ok || x.IsClosed() {
 		c, err := pgx.Connect(ctx, d.URL)
 		if err != nil {
-			return err
+			return from, err
 		}
 		x = session{d.Started, c}
 		r.open[d.Dyno] = x
 	}
-	var n int
-	return x.QueryRow(ctx, "SELECT count(*) FROM (SELECT FROM written LIMIT 100) w").Scan(&n)
+	err = x.QueryRow(ctx, `SELECT current_setting('server_version_num')::int / 10000, current_setting('transaction_read_only') = 'on'
+		FROM (SELECT count(*) FROM (SELECT FROM written LIMIT 100) w) rows`).Scan(&from.major, &from.readOnly)
+	return from, err
 }
 
 // without is how long there was no answer, in all and at the longest.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,43 +14,55 @@ import (
 
 // readOnlyTales are cutovers in which the apps run on and read.
 var readOnlyTales = []tale{
-	{name: "the app reads on", apps: onlyOrders, times: restarting, some: true, tell: func(t *testing.T, s *sandbox, p *player) {
-		was := s.recorded()
-		r := s.read(t, "orders")
+	{name: "the app reads on, told by its flag", apps: onlyOrders, times: restarting, some: true, tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
-			heroku does copy url on orders
 			ana: /pgupgrade set orders read-only READ_ONLY
-			pgupgrade to ana: READ_ONLY
-			ana: /pgupgrade start orders read-only
-			pgupgrade: May the cutover begin? ... will be read-only
-			ben presses Approve cutover
-			pgupgrade: Writers stopped ... The apps run on and read
-			pgupgrade: Upgraded to PostgreSQL 17
-			pgupgrade: The new database takes writes
-			pgupgrade: writing again, on PostgreSQL 17
-			pgupgrade: reading went on
-			pgupgrade: App health: good`)
-		s.writable(t, p, "orders")
-		r.close()
-		s.back(t, was)
-		for _, act := range []string{"maintenance.on", "formation.scale"} {
-			s.never(t, act)
+			pgupgrade to ana: READ_ONLY`)
+		readsOn(t, s, p)
+		if !slices.Contains(s.heroku.Effects(), "config.change orders READ_ONLY") {
+			t.Error("the app was not told")
 		}
-		s.flagsCleared(t)
-		if r.answers == 0 || r.restarts == 0 {
-			t.Errorf("the reader saw %d answers and %d restarts", r.answers, r.restarts)
-		}
-		fmt.Printf("read-only: %s (target: at most 30 s in all)\n", r)
-		for _, x := range s.heroku.Rows() {
-			if x.App == "orders" {
-				fmt.Printf("read-only: %s; the stop is pg_upgrade's time + %.1f s (target: at most 10 s)\n", x, (x.Stop - x.Upgrade).Seconds())
-			}
-		}
-		for _, g := range r.gaps {
-			t.Logf("without an answer for %.2f s: %s", g.took.Seconds(), g.why)
-		}
-		t.Log(s.channel())
 	}},
+	{name: "the app reads on, told nothing", apps: onlyOrders, times: restarting, tell: readsOn},
+}
+
+// readsOn plays a read-only cutover with every writer running, and one visitor
+// who asks all the time.
+func readsOn(t *testing.T, s *sandbox, p *player) {
+	was := s.recorded()
+	r := s.read(t, "orders")
+	s.says(t, p, `
+		heroku does copy url on orders
+		ana: /pgupgrade start orders read-only
+		pgupgrade: May the cutover begin? ... will be read-only
+		ben presses Approve cutover
+		pgupgrade: Writers stopped ... The apps run on and read
+		pgupgrade: Upgraded to PostgreSQL 17
+		pgupgrade: The new database takes writes
+		pgupgrade: writing again, on PostgreSQL 17
+		pgupgrade: reading went on
+		pgupgrade: App health: good`)
+	s.writable(t, p, "orders")
+	r.close()
+	s.back(t, was)
+	for _, act := range []string{"maintenance.on", "formation.scale"} {
+		s.never(t, act)
+	}
+	s.flagsCleared(t)
+	for _, from := range []source{{15, false}, {15, true}, {17, false}} {
+		if r.from[from] == 0 {
+			t.Errorf("no answer came from PostgreSQL %d, read-only %v: %v", from.major, from.readOnly, r.from)
+		}
+	}
+	fmt.Printf("read-only: %s (target: at most 30 s in all)\n", r)
+	for _, x := range s.heroku.Rows() {
+		if x.App == "orders" {
+			fmt.Printf("read-only: %s; the stop is pg_upgrade's time + %.1f s (target: at most 10 s)\n", x, (x.Stop - x.Upgrade).Seconds())
+		}
+	}
+	for _, g := range r.gaps {
+		t.Logf("without an answer for %.2f s: %s", g.took.Seconds(), g.why)
+	}
 }
 
 // restarting makes the restarts of dynos and the release phase take as long by
