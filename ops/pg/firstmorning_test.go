@@ -13,16 +13,17 @@ import (
 )
 
 // shopping makes a shop whose data is as skewed as most are: nearly every order
-// came by the web, is paid and is done, and a few customers buy most. An article
-// is looked up by a code on which there is no index.
+// came by the web, is paid and is done, nearly every article is a book on the
+// shelf, and a few customers buy most. Articles have no index on their code.
 var shopping = []string{
 	`CREATE TABLE customers (id int PRIMARY KEY, country text NOT NULL, email text NOT NULL)`,
 	`INSERT INTO customers SELECT n, CASE WHEN n % 20 = 0 THEN 'AT' ELSE 'DE' END, 'c' || n || '@example.com' FROM generate_series(1, 20000) n`,
-	`CREATE TABLE articles (id int PRIMARY KEY, code text NOT NULL, price int NOT NULL)`,
-	`INSERT INTO articles SELECT n, 'A' || n, n % 97 + 1 FROM generate_series(1, 600) n`,
+	`CREATE TABLE articles (id int PRIMARY KEY, code text NOT NULL, price int NOT NULL, kind text NOT NULL, place text NOT NULL)`,
+	`INSERT INTO articles SELECT n, 'A' || n, n % 97 + 1, CASE WHEN n % 30 = 0 THEN 'record' ELSE 'book' END, CASE WHEN n % 25 = 0 THEN 'store' ELSE 'shelf' END
+		FROM generate_series(1, 400) n`,
 	`CREATE TABLE orders (id int PRIMARY KEY, customer int NOT NULL, source text NOT NULL, payment text NOT NULL, state text NOT NULL, code text NOT NULL, placed timestamptz NOT NULL)`,
 	`INSERT INTO orders SELECT n, CASE WHEN n % 10 < 7 THEN n % 50 + 1 ELSE n % 20000 + 1 END, CASE WHEN n % 50 = 0 THEN 'phone' ELSE 'web' END,
-		CASE WHEN n % 40 = 0 THEN 'open' ELSE 'paid' END, CASE WHEN n % 1000 = 0 THEN 'new' ELSE 'done' END, 'A' || n % 600 + 1, timestamptz '2026-11-25 06:00+00' - n * interval '20 seconds'
+		CASE WHEN n % 40 = 0 THEN 'open' ELSE 'paid' END, CASE WHEN n % 1000 = 0 THEN 'new' ELSE 'done' END, 'A' || n % 400 + 1, timestamptz '2026-11-25 06:00+00' - n * interval '20 seconds'
 		FROM generate_series(1, 100000) n`,
 	`CREATE INDEX ON orders (customer)`,
 	`CREATE INDEX ON orders (state)`,
@@ -35,7 +36,8 @@ var topQueries = []struct{ name, sql string }{
 	{"a customer's last orders", `SELECT id FROM orders WHERE customer = 7 ORDER BY placed DESC LIMIT 20`},
 	{"new orders", `SELECT o.id FROM orders o JOIN customers c ON c.id = o.customer WHERE o.state = 'new' ORDER BY o.id`},
 	{"today's orders by country", `SELECT c.country, count(*) FROM orders o JOIN customers c ON c.id = o.customer WHERE o.placed > '2026-11-24 06:00+00' GROUP BY 1 ORDER BY 1`},
-	{"turnover of the web shop", `SELECT count(*), sum(a.price) FROM orders o JOIN articles a ON a.code = o.code WHERE o.source = 'web' AND o.payment = 'paid' AND o.state = 'done'`},
+	{"turnover with books", `SELECT count(*), sum(a.price) FROM orders o JOIN articles a ON a.code = o.code
+		WHERE o.source = 'web' AND o.payment = 'paid' AND o.state = 'done' AND a.kind = 'book' AND a.place = 'shelf'`},
 }
 
 // asked is what became of one of the top queries.
@@ -46,7 +48,7 @@ type asked struct {
 }
 
 // ask runs the top queries as the app does: each once to fill the caches, then
-// the fastest of three counts.
+// the fastest of three counts. One that takes seconds is asked once.
 func (cu *customer) ask(c *pgtest.Cluster) map[string]asked {
 	cu.t.Helper()
 	db := c.Open(cu.t, "owner", cu.Name)
@@ -59,8 +61,12 @@ func (cu *customer) ask(c *pgtest.Cluster) map[string]asked {
 			if err := db.QueryRowContext(cu.t.Context(), "SELECT md5(string_agg(q::text, ';')) FROM ("+q.sql+") q").Scan(&a.answer); err != nil {
 				cu.t.Fatalf("%s: %v", q.name, err)
 			}
-			if took := time.Since(begun); i == 1 || i > 1 && took < a.took {
+			took := time.Since(begun)
+			if i <= 1 || took < a.took {
 				a.took = took
+			}
+			if took > time.Second {
+				break
 			}
 		}
 		var plan []byte
@@ -148,7 +154,7 @@ func TestFirstMorning(t *testing.T) {
 	a := must(cu.reach(upgraded, "owner").Analyze(t.Context(), busiest, time.Minute, nil))(t)
 	with := cu.ask(upgraded)
 
-	if columns, counted := cu.described(upgraded); columns != 13 || counted != 3 || len(a.Left)+len(a.Failed) > 0 {
+	if columns, counted := cu.described(upgraded); columns != 15 || counted != 3 || len(a.Left)+len(a.Failed) > 0 {
 		t.Errorf("after the step %d columns have statistics and %d tables a row count: %+v", columns, counted, a)
 	}
 	slow := slowest(without)
@@ -160,7 +166,7 @@ func TestFirstMorning(t *testing.T) {
 		if x.answer != y.answer || y.answer != z.answer {
 			t.Errorf("%s: answers differ", q.name)
 		}
-		fmt.Printf("first morning: %-26s %8.1f ms before the upgrade, %8.1f ms after it without statistics, %8.1f ms with them\n", q.name, ms(x.took), ms(y.took), ms(z.took))
+		fmt.Printf("first morning: %-24s %8.1f ms before the upgrade, %8.1f ms after it without statistics, %8.1f ms with them\n", q.name, ms(x.took), ms(y.took), ms(z.took))
 	}
 	fmt.Printf("first morning: the slowest of the top queries takes %.1f ms without the statistics step (%s) and %.1f ms with it (%s), %.0f times as long without it; the step took %.0f ms\n",
 		ms(without[slow].took), slow, ms(with[slowest(with)].took), slowest(with), float64(without[slow].took)/float64(with[slowest(with)].took), ms(a.Elapsed))
