@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/pgupgrade/pgupgrade/ops"
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
 )
 
@@ -60,6 +62,7 @@ func readsOn(t *testing.T, s *sandbox, p *player) {
 			fmt.Printf("read-only: %s; the stop is pg_upgrade's time + %.1f s (target: at most 10 s)\n", x, (x.Stop - x.Upgrade).Seconds())
 		}
 	}
+	t.Log(s.steps(t, "orders"))
 	for _, g := range r.gaps {
 		t.Logf("without an answer for %.2f s: %s", g.took.Seconds(), g.why)
 	}
@@ -107,4 +110,20 @@ func (s *sandbox) flagsCleared(t *testing.T) {
 	if old != 1 {
 		t.Errorf("%d names lead to the old database, want 1", old)
 	}
+}
+
+// steps is how long each step of an app's newest run took.
+func (s *sandbox) steps(t *testing.T, app string) string {
+	t.Helper()
+	var runs []ops.Run
+	if err := json.Unmarshal([]byte(s.once(t, "status", app, "--json", "--state", s.state)), &runs); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, x := range runs[0].Steps {
+		if !x.Ended.IsZero() {
+			fmt.Fprintf(&b, "%s %.1f s; ", x.Step, x.Ended.Sub(x.Begun).Seconds())
+		}
+	}
+	return b.String()
 }
