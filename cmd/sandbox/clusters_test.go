@@ -244,3 +244,46 @@ func TestTheVerifierSeesALostRow(t *testing.T) {
 		}
 	}
 }
+
+// TestTheDatabaseFence: what scaling does not stop and nobody can see, the real
+// database stops, or the run goes back and says that somebody writes. On the model,
+// which nothing reaches by SQL, the same writers lose rows (scenarios/a-writer-nobody-sees.txt),
+// and so they do on clusters without the bot (herokutest/clusters/byhand_test.go).
+func TestTheDatabaseFence(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct{ stage, ends string }{
+		"a worker that is not stopped": {"heroku does survive on orders: worker", `
+			pgupgrade: Upgraded to PostgreSQL 17
+			pgupgrade: Downtime
+			heroku: orders · DATABASE orders-pg17 ... maintenance off · formation clock=1 web=2 worker=1`},
+		"a copied URL": {"heroku does copy url on orders", `
+			pgupgrade: Upgraded to PostgreSQL 17
+			pgupgrade: Downtime
+			heroku: orders · DATABASE orders-pg17 ... maintenance off · formation clock=1 web=2 worker=1`},
+		"a session that asks to write": {"heroku does session on orders", `
+			pgupgrade: Going back: somebody still writes to
+			heroku: orders · DATABASE postgresql-curved-41822 · maintenance off · formation clock=1 web=2 worker=1
+			pgupgrade: Upgrade of orders went back`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := begin(t, func(o *options) { o.postgres = "require" })
+			p := newPlayer(t, s)
+			s.says(t, p, `
+				ana: /pgupgrade start orders
+				pgupgrade: May the cutover begin
+				heroku does zero lag on the follower
+				`+x.stage+`
+				ben presses Approve cutover`+x.ends)
+			for _, r := range s.heroku.Rows() {
+				t.Log(r)
+				if r.Missing != 0 || r.Unknown != "" {
+					t.Errorf("rows are lost: %s", r)
+				}
+				if r.App == "orders" && r.Written == r.Acknowledged {
+					t.Error("no row was refused, so nothing was stopped")
+				}
+			}
+		})
+	}
+}

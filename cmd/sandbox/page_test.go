@@ -58,8 +58,16 @@ func (p *page) do(what string, actions ...chromedp.Action) {
 	p.t.Helper()
 	if err := chromedp.Run(p.ctx, actions...); err != nil {
 		p.picture("failed")
-		p.t.Fatalf("%s: %v", what, err)
+		p.t.Fatalf("%s: %v\nthe page says:\n%s", what, err, p.text())
 	}
+}
+
+// text is what stands on the page, as far as it still answers.
+func (p *page) text() (text string) {
+	if err := chromedp.Run(p.ctx, chromedp.Evaluate(`document.body.innerText`, &text)); err != nil {
+		return err.Error()
+	}
+	return text
 }
 
 func (p *page) become(id string) {

@@ -12,7 +12,7 @@ import (
 	"github.com/pgupgrade/pgupgrade/ops/pg/pgtest"
 )
 
-var walkAlone = flag.Bool("walk", false, "stop each story once, not several times at places far apart; takes minutes")
+var walkAlone = flag.Bool("walk", false, "stop each story once, not several times at places far apart, and play every cell of the ways back; takes minutes")
 
 // tale is a story that is told whatever happens to the program, and how it must end.
 type tale struct {

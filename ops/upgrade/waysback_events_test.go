@@ -82,7 +82,7 @@ func decline(c *cell) {
 // sends are the steps that send a change to Heroku.
 var sends = map[ops.Step]bool{
 	ops.StepBackup: true, ops.StepFollowerCreate: true, ops.StepFence: true, ops.StepUpgrade: true, ops.StepPromote: true, ops.StepUnfence: true, ops.StepDestroy: true,
-	ops.StepReturnUnfence: true, ops.StepReturnFollower: true,
+	ops.StepReturnAttach: true, ops.StepReturnUnfence: true, ops.StepReturnFollower: true,
 	ops.StepRollbackFence: true, ops.StepRollbackAttach: true, ops.StepRollbackUnfence: true, ops.StepRollbackLift: true,
 }
 
@@ -155,7 +155,7 @@ var stalls = map[ops.Step]func(c *cell){
 	ops.StepVerifyNew: func(c *cell) {
 		c.heroku.Fault(herokutest.Fault{Method: http.MethodGet, Path: "upgrade/wait_status", When: herokutest.Before, Status: 403, Body: `{"id":"forbidden","message":"Not now."}`})
 	},
-	ops.StepPromote: stalledRelease, ops.StepRollbackAttach: stalledRelease,
+	ops.StepPromote: stalledRelease, ops.StepReturnAttach: turnedAway, ops.StepRollbackAttach: stalledRelease,
 	ops.StepUnfence: turnedAway, ops.StepReturnUnfence: turnedAway, ops.StepRollbackUnfence: turnedAway, ops.StepRollbackLift: turnedAway,
 	ops.StepVerifyApp: stage("hang dynos", "orders"),
 	ops.StepSoak: func(c *cell) {
@@ -196,7 +196,7 @@ func turnedAway(c *cell) {
 func foreign(step ops.Step) map[string]*cell {
 	cells := map[string]*cell{"deploy": foreignCell(step, "deploy", "")}
 	switch step {
-	case ops.StepFence, ops.StepCatchUpExact, ops.StepUpgrade, ops.StepVerifyNew, ops.StepPromote, ops.StepRollbackFence, ops.StepRollbackMeter, ops.StepRollbackAttach:
+	case ops.StepFence, ops.StepCatchUpExact, ops.StepUpgrade, ops.StepVerifyNew, ops.StepPromote, ops.StepReturnAttach, ops.StepRollbackFence, ops.StepRollbackMeter, ops.StepRollbackAttach:
 		cells["scale"] = foreignCell(step, "scale worker", "")
 		cells["one-off"] = foreignCell(step, "one-off", "")
 		cells["maintenance off"] = foreignCell(step, "maintenance off", "")

@@ -53,7 +53,20 @@ const (
 	back     route = "back"     // cancelled behind the fence
 	rollback route = "rollback" // ordered in the soak
 	given    route = "given up" // ordered in the soak, and declined once the writers are stopped
+	undone   route = "undone"   // the second name cannot be switched, where no app has a release phase
 )
+
+// twoNames is an app with two names for its database, and no release command
+// that could write.
+func twoNames(s *herokutest.Server) {
+	s.AddApp(herokutest.AppSpec{Name: "orders", Formation: map[string]int{"web": 2, "worker": 1, "clock": 1}})
+	s.AddDatabase(herokutest.DatabaseSpec{Name: "postgresql-curved-41822", App: "orders", Plan: "standard-0", Version: "15.13", Bytes: 8_214_000_000})
+	if err := s.Stage("attach", "orders", "REPORTING postgresql-curved-41822"); err != nil {
+		panic("stage a second name: " + err.Error())
+	}
+	s.AddApp(herokutest.AppSpec{Name: "billing", Formation: map[string]int{"web": 1}})
+	s.AddDatabase(herokutest.DatabaseSpec{Name: "postgresql-flat-77310", App: "billing", Plan: "premium-0", Version: "16.9", Bytes: 31_900_000_000})
+}
 
 func routeTo(step ops.Step) route {
 	switch {
@@ -61,6 +74,8 @@ func routeTo(step ops.Step) route {
 		return given
 	case step.Rollback():
 		return rollback
+	case step == ops.StepReturnAttach:
+		return undone
 	case step == ops.StepReturnUnfence || step == ops.StepReturnFollower:
 		return back
 	}
@@ -70,6 +85,9 @@ func routeTo(step ops.Step) route {
 // play leads a run to the step, lets the event happen, and follows it to its end.
 func (c *cell) play(t *testing.T) ending {
 	c.t, c.route, c.world = t, routeTo(c.step), &world{}
+	if c.route == undone {
+		c.stock = twoNames
+	}
 	c.silence = func() bool { return c.carrier.Now().Before(c.silent) }
 	c.away = func() bool { return c.carrier.Now().Before(c.down) && !c.loses }
 	c.stop = c.moment
@@ -110,6 +128,9 @@ func (c *cell) moment(moment string) {
 	r := c.never.run
 	if c.route == back && r.Step == ops.StepCatchUpExact && !slices.ContainsFunc(c.events(c.id), func(e ops.Event) bool { return e.Gate == ops.OrderCancel }) {
 		c.cancel()
+	}
+	if c.route == undone && r.Step == ops.StepPromote && moment == "after call attachment.replace" {
+		c.heroku.Fault(herokutest.Fault{Method: http.MethodPost, Path: "/addon-attachments", When: herokutest.Before, Times: 1, Status: 422, Body: `{"id":"invalid_params","message":"Not now."}`})
 	}
 	if r.Step == ops.StepPromote && c.before == 0 {
 		c.before = c.acknowledged("orders")
@@ -275,6 +296,8 @@ func (c *cell) ending() ending {
 	limits := map[string]int(nil)
 	if c.step.Rollback() {
 		limits = twice
+	} else if c.route == undone {
+		limits = map[string]int{"attachment.replace": 2}
 	}
 	c.never.once(limits)
 	onOld := a.Database == c.never.was.Database
@@ -286,7 +309,7 @@ func (c *cell) ending() ending {
 		if !onOld || c.spent() {
 			c.t.Errorf("it ended %s, the app uses %s, a follower was made: %v", r.Outcome, a.Database, c.spent())
 		}
-	case r.Outcome == ops.Returned && !r.RolledBack() && c.route == back:
+	case r.Outcome == ops.Returned && !r.RolledBack() && (c.route == back || c.route == undone):
 		short, long = "goes on", ""
 		if len(r.Leftovers) > 0 {
 			long = r.Why

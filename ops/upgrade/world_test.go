@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -46,6 +47,7 @@ type world struct {
 	surveyor func(ops.Surveyor) ops.Surveyor
 	choose   chooser
 	rows     func(upgrade.Rows) upgrade.Rows
+	stock    func(*herokutest.Server) // the apps; nil: Acme's
 	// silence: Slack takes no post. away: no row can be read or written.
 	silence, away func() bool
 	// stop is called at each moment of a tick, before and after a row is written
@@ -123,11 +125,14 @@ func build(t testing.TB, w *world) *world {
 	now := func() time.Time { return w.carrier.Now() }
 	w.carrier = engine.NewMemory(time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC), w.tick)
 	w.heroku = herokutest.New(herokutest.Config{Token: "key", Now: now, Times: times()})
-	api := httptest.NewServer(w.heroku.API())
+	api := httptest.NewServer(plenty(w.heroku.API()))
 	t.Cleanup(api.Close)
 	w.api = api.URL
 	w.heroku.SetBaseURL(api.URL)
-	w.heroku.Acme()
+	if w.stock == nil {
+		w.stock = (*herokutest.Server).Acme
+	}
+	w.stock(w.heroku)
 	w.store = w.open(now)
 	w.never = newNever(w)
 
@@ -159,6 +164,15 @@ func build(t testing.TB, w *world) *world {
 	}
 	w.service = &ops.Service{Rows: w.store, Surveyor: surveyor, Carrier: w.carrier, People: team{}, Now: now, Log: quiet}
 	return w
+}
+
+// plenty says of the Data API, too, that calls are left: without it the client
+// waits after a 429 by a clock that does not move while it waits.
+func plenty(api http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+		rw.Header().Set("RateLimit-Remaining", "4500")
+		api.ServeHTTP(rw, req)
+	})
 }
 
 // open opens the rows, migrated.

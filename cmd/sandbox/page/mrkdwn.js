@@ -8,7 +8,7 @@ const EMOJI = {
   white_circle: '⚪', large_blue_circle: '🔵', large_green_circle: '🟢', large_yellow_circle: '🟡', red_circle: '🔴', construction: '🚧',
   stopwatch: '⏱️', elephant: '🐘', checkered_flag: '🏁', raised_hand: '✋', memo: '📝', heavy_minus_sign: '➖', black_circle: '⚫',
   arrows_counterclockwise: '🔄', package: '📦', no_entry: '⛔', no_entry_sign: '🚫', point_right: '👉', wave: '👋', shield: '🛡️', chart_with_downwards_trend: '📉',
-  white_large_square: '⬜', ballot_box_with_check: '☑️', small_blue_diamond: '🔹', radio_button: '🔘', clock3: '🕒', heavy_dollar_sign: '💲', busts_in_silhouette: '👥', bulb: '💡', broom: '🧹', link: '🔗', wrench: '🔧', alarm_clock: '⏰',
+  white_large_square: '⬜', ballot_box_with_check: '☑️', small_blue_diamond: '🔹', radio_button: '🔘', clock3: '🕒', heavy_dollar_sign: '💲', busts_in_silhouette: '👥', bulb: '💡', broom: '🧹', link: '🔗', wrench: '🔧', alarm_clock: '⏰', calendar: '📅',
 };
 
 function escapeHTML(s) {
