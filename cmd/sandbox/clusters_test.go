@@ -19,9 +19,10 @@ var inARow = flag.Int("soak", 1, "how many plays on real clusters TestInARow pla
 type tale struct {
 	name     string
 	tell     func(t *testing.T, s *sandbox, p *player)
-	apps     func(*herokutest.Server) // nil: Acme's
-	settings []string                 // of the bot
-	returns  bool                     // it ends on the old database
+	apps     func(*herokutest.Server)         // nil: Acme's
+	settings []string                         // of the bot
+	times    func(*herokutest.Times, float64) // nil: the stand-in's; else changes them for that speed
+	returns  bool                             // it ends on the old database
 	// some says that it is told in every test of the whole; the others with -soak.
 	some bool
 }
@@ -109,7 +110,7 @@ var tales = append([]tale{
 		}
 		effects(t, s)
 	}},
-}, slices.Concat(topologyTales, fenceTales, meterTales)...)
+}, slices.Concat(topologyTales, fenceTales, meterTales, readOnlyTales)...)
 
 // TestOnClusters plays each tale on real PostgreSQL: no row is lost, and nothing
 // is left behind.
@@ -136,7 +137,7 @@ func TestInARow(t *testing.T) {
 
 func onClusters(t *testing.T, x tale) {
 	s, err := open(t.Context(), options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "require",
-		apps: x.apps, extra: x.settings}, io.Discard)
+		apps: x.apps, extra: x.settings, times: x.times}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,8 @@ type options struct {
 	program     string // a built pgupgrade; "": it is built
 	databaseURL string // PostgreSQL for the bot's rows; "": SQLite
 	extra       []string
-	apps        func(*herokutest.Server) // other apps than Acme's
+	apps        func(*herokutest.Server)         // other apps than Acme's
+	times       func(*herokutest.Times, float64) // changes how long things take at that speed; nil: nothing
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {

@@ -72,6 +72,9 @@ func (s *sandbox) begin(ctx context.Context) (err error) {
 	s.slack = slacktest.New(slacktest.Config{AppToken: appToken, BotToken: botToken})
 	s.slack.Acme()
 	config := herokutest.Config{Token: herokuKey, Speed: s.o.speed, Times: herokutest.DefaultTimes()}
+	if s.o.times != nil {
+		s.o.times(&config.Times, s.o.speed)
+	}
 	if s.data, err = openData(s.o.postgres, s.out); err != nil {
 		return err
 	}

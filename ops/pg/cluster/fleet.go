@@ -163,16 +163,22 @@ host  all         all      127.0.0.1/32 scram-sha-256
 
 // fresh puts a fresh data directory at dir.
 func (f *Fleet) fresh(ctx context.Context, i Install, dir string) error {
-	t := f.templates[i.Major]
-	if t == nil {
-		return fmt.Errorf("PostgreSQL %d is not among the installs of these clusters", i.Major)
-	}
-	from := filepath.Join(f.dir, "template"+strconv.Itoa(i.Major))
-	t.once.Do(func() { t.err = f.initdb(context.WithoutCancel(ctx), i, from) }) // for all, whoever asked first
-	if t.err != nil {
-		return t.err
+	from, err := f.template(ctx, i)
+	if err != nil {
+		return err
 	}
 	return f.run(ctx, f.dir, "cp", "-R", "-p", from, dir)
+}
+
+// template makes the fresh data directory that others are copies of.
+func (f *Fleet) template(ctx context.Context, i Install) (string, error) {
+	t := f.templates[i.Major]
+	if t == nil {
+		return "", fmt.Errorf("PostgreSQL %d is not among the installs of these clusters", i.Major)
+	}
+	dir := filepath.Join(f.dir, "template"+strconv.Itoa(i.Major))
+	t.once.Do(func() { t.err = f.initdb(context.WithoutCancel(ctx), i, dir) }) // for all, whoever asked first
+	return dir, t.err
 }
 
 func (f *Fleet) initdb(ctx context.Context, i Install, dir string) error {

@@ -23,7 +23,18 @@ func (c *Cluster) Fill(ctx context.Context, leader *Cluster) error {
 	if err != nil {
 		return err
 	}
-	return c.start(ctx)
+	if err := c.start(ctx); err != nil {
+		return err
+	}
+	// An upgrade copies these. Whoever waits for it should not wait for initdb.
+	for major, i := range c.fleet.installs {
+		if major > c.Install().Major {
+			if _, err := c.fleet.template(ctx, i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // CutLink ends the streaming: nothing is received any more. MendLink resumes it.
