@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -125,7 +124,7 @@ func build(t testing.TB, w *world) *world {
 	now := func() time.Time { return w.carrier.Now() }
 	w.carrier = engine.NewMemory(time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC), w.tick)
 	w.heroku = herokutest.New(herokutest.Config{Token: "key", Now: now, Times: times()})
-	api := httptest.NewServer(plenty(w.heroku.API()))
+	api := httptest.NewServer(w.heroku.API())
 	t.Cleanup(api.Close)
 	w.api = api.URL
 	w.heroku.SetBaseURL(api.URL)
@@ -141,7 +140,7 @@ func build(t testing.TB, w *world) *world {
 	if w.rows != nil {
 		rows = w.rows(rows)
 	}
-	client := heroku.Open(heroku.Config{Token: ops.NewSecret("key"), APIURL: api.URL, DataURL: api.URL, Now: now, Log: quiet})
+	client := heroku.Open(heroku.Config{Token: ops.NewSecret("key"), APIURL: api.URL, DataURL: api.URL, Now: hurried(), Log: quiet})
 	runner := &upgrade.Runner{
 		Rows: rows, Heroku: calls{client, w}, Health: health.Probe{Client: api.Client()}, Now: now, Log: quiet, Versions: []int{15, 16, 17}, Soak: soakFor,
 	}
@@ -166,13 +165,11 @@ func build(t testing.TB, w *world) *world {
 	return w
 }
 
-// plenty says of the Data API, too, that calls are left: without it the client
-// waits after a 429 by a clock that does not move while it waits.
-func plenty(api http.Handler) http.Handler {
-	return http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
-		rw.Header().Set("RateLimit-Remaining", "4500")
-		api.ServeHTTP(rw, req)
-	})
+// hurried is a clock for the client's rate limit: a call that waits for its turn
+// waits on the machine's clock, during which the hand-moved one stands still.
+func hurried() func() time.Time {
+	begun := time.Now()
+	return func() time.Time { return begun.Add(1_000_000 * time.Since(begun)) }
 }
 
 // open opens the rows, migrated.
