@@ -47,6 +47,9 @@ type world struct {
 	choose   chooser
 	rows     func(upgrade.Rows) upgrade.Rows
 	stock    func(*herokutest.Server) // the apps; nil: Acme's
+	before   string                   // the read-only default that was set before anything
+	sql      bool                     // the databases can be reached by SQL
+	insides  *insides                 // then
 	// silence: Slack takes no post. away: no row can be read or written.
 	silence, away func() bool
 	// stop is called at each moment of a tick, before and after a row is written
@@ -123,7 +126,13 @@ func build(t testing.TB, w *world) *world {
 	}
 	now := func() time.Time { return w.carrier.Now() }
 	w.carrier = engine.NewMemory(time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC), w.tick)
-	w.heroku = herokutest.New(herokutest.Config{Token: "key", Now: now, Times: times()})
+	standIn := herokutest.Config{Token: "key", Now: now, Times: times()}
+	if w.sql {
+		w.insides = newInsides(now)
+		w.insides.before = w.before
+		standIn.Storage = w.insides
+	}
+	w.heroku = herokutest.New(standIn)
 	api := httptest.NewServer(w.heroku.API())
 	t.Cleanup(api.Close)
 	w.api = api.URL
@@ -154,6 +163,9 @@ func build(t testing.TB, w *world) *world {
 			t.Fatal(err)
 		}
 		runner.OwnDatabase = db.Endpoint
+	}
+	if w.sql {
+		runner.SQL = reach{w, w.insides}
 	}
 	runner.Choose(w.choose)
 	w.runner = runner
