@@ -58,7 +58,8 @@ func (r Run) Recorded() *Baseline {
 }
 
 // MayRollBack reports whether a rollback can be ordered where the run stands:
-// once the app is open on the new database, or when the switch needs a person.
+// once the app is open on the new database, or when the switch, or the way back
+// from it, needs a person.
 func MayRollBack(r Run) bool {
 	if !r.Active() || r.RolledBack() || r.Follower.ID == "" {
 		return false
@@ -66,7 +67,7 @@ func MayRollBack(r Run) bool {
 	switch r.Step {
 	case StepVerifyApp, StepSoak, StepGateDestroy:
 		return true
-	case StepPromote, StepUnfence:
+	case StepPromote, StepUnfence, StepReturnAttach:
 		return r.Help != ""
 	}
 	return false

@@ -167,11 +167,14 @@ type Exact struct {
 
 // Proof is what showed that the new database may be promoted.
 type Proof struct {
-	LagZeroAt   time.Time     `json:"lag_zero_at"` // behind the fence; zero until seen
-	UpgradeSeen time.Time     `json:"upgrade_seen"`
-	Version     string        `json:"version"`
-	PromotedAt  time.Time     `json:"promoted_at"` // every app's current release has the new host
-	FenceProven time.Time     `json:"fence_proven"`
+	LagZeroAt   time.Time `json:"lag_zero_at"` // behind the fence; zero until seen
+	UpgradeSeen time.Time `json:"upgrade_seen"`
+	Version     string    `json:"version"`
+	PromotedAt  time.Time `json:"promoted_at"` // every app's current release has the new host
+	FenceProven time.Time `json:"fence_proven"`
+	// Doubt is what may have written to the new database while names were led back
+	// to the old one; "" when nothing may.
+	Doubt       string        `json:"doubt,omitempty"`
 	ProvingTook time.Duration `json:"proving_took"` // part of the outage spent on proofs
 }
 

@@ -131,7 +131,7 @@ func (t *turn) back(format string, args ...any) {
 	switch {
 	case switched(t.run, t.w):
 		t.run.Returning = true
-		t.say(ops.EventReturning, "Going back: %s. Every app was fenced, so nothing was written to `%s`; %s is attached to `%s` again, then maintenance and formation come back as they were.", why, t.run.Follower.Name, t.run.Plan.Names(), t.run.Database.Name)
+		t.say(ops.EventReturning, "Going back: %s. Every app was fenced, so nothing was written to `%s`; %s to `%s` again, then maintenance and formation come back as they were.", why, t.run.Follower.Name, t.lead(), t.run.Database.Name)
 		t.to(ops.StepReturnAttach, "%s", why)
 	case t.run.Baseline != nil && t.run.Plan.ReadOnly():
 		t.run.Returning = true

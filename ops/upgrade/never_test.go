@@ -86,6 +86,7 @@ func (n *never) check(moment string) {
 	n.events = append(n.events, added...)
 
 	n.promoted(o, a, run, moment)
+	n.fences(a, run, moment)
 	n.told(a, run, moment)
 	if !n.staged {
 		for kind, q := range a.Formation {
@@ -111,6 +112,26 @@ func (n *never) promoted(o herokutest.Overview, a herokutest.AppView, run ops.Ru
 		d, ok := database(o, to)
 		if !ok || d.Following != "" || !strings.HasPrefix(d.Version, run.Plan.To+".") || d.State != "provisioned" {
 			n.broken(1, "%s: DATABASE leads to %+v", moment, d)
+		}
+	}
+}
+
+// fences is what must never be of read-only defaults: nobody is let in while the
+// database that the app uses is read-only, and nobody is out of it on the new one
+// while the old one is writable.
+func (n *never) fences(a herokutest.AppView, run ops.Run, moment string) {
+	if n.w.insides == nil || run.Baseline == nil || n.staged || n.touched || count(a.Formation) == 0 {
+		return
+	}
+	own := (ops.DBFence{Setting: n.w.before}).On()
+	for _, db := range []ops.Ref{run.Database, run.Follower} {
+		f, there := n.w.insides.fence(db.ID)
+		switch {
+		case !there || own:
+		case a.Database == db.Name && f.On():
+			n.broken(4, "%s: dynos run on %s, which is read-only", moment, db.Name)
+		case a.Database == run.Follower.Name && db.ID == run.Database.ID && !f.On():
+			n.broken(12, "%s: the app uses %s, and %s is writable", moment, a.Database, db.Name)
 		}
 	}
 }
@@ -250,6 +271,16 @@ func (n *never) upgrades(o herokutest.Overview, a herokutest.AppView, run ops.Ru
 	if d.Following == n.was.Database && d.Behind > 0 || run.Baseline == nil || !run.Proof.LagZeroAt.After(run.Baseline.At) {
 		n.broken(2, "the upgrade is called %d commits behind; lag zero was seen at %v", d.Behind, run.Proof.LagZeroAt)
 	}
+	if in := n.w.insides; in != nil {
+		if f, _ := in.fence(run.Database.ID); !f.On() {
+			n.broken(2, "the upgrade is called while %s is writable", run.Database.Name)
+		}
+		in.mu.Lock()
+		if read := in.reached[run.Database.ID]; read < 2 && !run.SQL.Counted {
+			n.broken(2, "the upgrade is called after %d looks at the leader's position", read)
+		}
+		in.mu.Unlock()
+	}
 	if n.maybe[ops.ActUpgrade] > 0 {
 		n.broken(3, "the upgrade is called again, and an earlier call may have taken effect")
 	}
@@ -296,6 +327,14 @@ func (n *never) decided(step ops.Step, kind ops.ActKind, run ops.Run, all []ops.
 func (n *never) ended() {
 	n.checks++
 	a := n.w.app(n.app)
+	for _, db := range []ops.Ref{n.run.Database, n.run.Follower} {
+		if n.w.insides == nil || db.Name != a.Database {
+			continue
+		}
+		if f, _ := n.w.insides.fence(db.ID); f.Setting != n.w.before {
+			n.broken(5, "the read-only default of %s is %q, recorded was %q", db.Name, f.Setting, n.w.before)
+		}
+	}
 	if a.Maintenance != n.was.Maintenance || fmt.Sprint(a.Formation) != fmt.Sprint(n.was.Formation) {
 		n.broken(5, "maintenance %v, formation %v; recorded were %v, %v", a.Maintenance, a.Formation, n.was.Maintenance, n.was.Formation)
 	}

@@ -177,7 +177,7 @@ const OpenWait = 5 * time.Minute
 // limit ends it: the run goes on trying, and they may be faster.
 func (t *turn) lockedOut() {
 	switch t.run.Step {
-	case ops.StepPromote, ops.StepUnfence, ops.StepReturnUnfence, ops.StepRollbackFence, ops.StepRollbackAttach, ops.StepRollbackUnfence, ops.StepRollbackLift:
+	case ops.StepPromote, ops.StepUnfence, ops.StepReturnAttach, ops.StepReturnUnfence, ops.StepRollbackFence, ops.StepRollbackAttach, ops.StepRollbackUnfence, ops.StepRollbackLift:
 	default:
 		return
 	}
@@ -193,7 +193,7 @@ func (t *turn) lockedOut() {
 	}
 	o.Told = t.now
 	hand := "Please do not open it by hand before: it could write to the database that it is to leave."
-	if t.run.Step != ops.StepPromote && t.run.Step != ops.StepRollbackAttach {
+	if t.run.Step != ops.StepPromote && t.run.Step != ops.StepReturnAttach && t.run.Step != ops.StepRollbackAttach {
 		var undo []string
 		for _, b := range base.Apps {
 			undo = append(undo, undoCommands(b)...)

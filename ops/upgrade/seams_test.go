@@ -60,6 +60,11 @@ func (c calls) RunUpgrade(ctx context.Context, id, version string) (string, erro
 	return call(c, ctx, ops.ActUpgrade, id, func() (string, error) { return c.Heroku.RunUpgrade(ctx, id, version) })
 }
 
+func (c calls) ResetConnections(ctx context.Context, id string) error {
+	_, err := call(c, ctx, ops.ActReset, id, only(func() error { return c.Heroku.ResetConnections(ctx, id) }))
+	return err
+}
+
 func (c calls) CaptureBackup(ctx context.Context, id string) (ops.Transfer, error) {
 	return call(c, ctx, ops.ActBackup, id, func() (ops.Transfer, error) { return c.Heroku.CaptureBackup(ctx, id) })
 }

@@ -176,6 +176,9 @@ func insideNeeds(run ops.Run) (old, new, retired need, kept []string) {
 		}
 	case ops.StepReturnAttach, ops.StepReturnUnfence:
 		old = insideFence
+		if run.Step == ops.StepReturnAttach && run.Proof.Doubt != "" && !in.BaseAt.IsZero() {
+			new, kept = insideReading, []string{ops.ReadingBase}
+		}
 	case ops.StepRollbackFence:
 		new = insideFence
 	case ops.StepRollbackMeter:

@@ -42,8 +42,9 @@ func (t *turn) orderedRollback() bool {
 	}
 	t.run.Rollback = &ops.Rollback{
 		Decided: d.At, By: d.Actor, Origin: origin, From: t.now,
-		Fenced: t.run.Step == ops.StepPromote || t.run.Step == ops.StepUnfence,
+		Fenced: t.run.Step == ops.StepPromote || t.run.Step == ops.StepUnfence || t.run.Step == ops.StepReturnAttach,
 	}
+	t.run.Returning = false // until it is given up
 	t.run.Asked, t.run.Help, t.run.HelpSince = nil, "", time.Time{}
 	t.say(ops.EventReturning, "Rolling back to `%s` (PostgreSQL %s), ordered by %s. First the writers stop; then I say what would be lost and ask once more. `/pgupgrade cancel %s` gives it up until then.",
 		t.run.Database.Name, t.run.Plan.From, d.Actor.Mention(), t.run.App.Name)
@@ -284,6 +285,7 @@ func note(run ops.Run) string {
 func (t *turn) lifted(why string) {
 	t.run.Rollback.Lifted = t.now
 	t.run.SQL.NewBefore, t.run.SQL.NewFence = nil, nil
+	t.run.Returning = t.run.Rollback.Origin == ops.StepReturnAttach
 	t.to(t.run.Rollback.Origin, "%s", why)
 }
 

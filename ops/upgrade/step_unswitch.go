@@ -110,6 +110,10 @@ func (t *turn) returned(app ops.PlanApp) bool {
 	waited := t.now.Sub(t.run.StepSince)
 	for _, r := range f.Releases.Value {
 		if r.Status == ops.ReleasePending {
+			if waited >= ReleaseWait {
+				t.stuckBack("release v%d of `%s` (%s) still runs after %s; see `heroku releases:output v%d -a %s`", r.Version, app.Name, r.Description, ops.FormatDuration(waited), r.Version, app.Name)
+				return false
+			}
 			t.wait(t.poll(waited), "Waiting for release v%d of %s (%s).", r.Version, app.Name, r.Description)
 			return false
 		}
@@ -143,7 +147,11 @@ func (t *turn) attachOld() bool {
 				t.blind(unreadable, "needed before the switch back")
 				return false
 			} else if len(changes) > 0 {
+				t.doubt(strings.Join(changes, "; "))
 				t.stuckBack("somebody else changed something: %s", strings.Join(changes, "; "))
+				return false
+			}
+			if !t.dispelled() {
 				return false
 			}
 			refusal := t.try(ops.Act{Kind: ops.ActPromote, Target: target(app, name), App: app.Name,
@@ -157,6 +165,39 @@ func (t *turn) attachOld() bool {
 	return true
 }
 
+// doubt keeps what may have written to the new database meanwhile. It stays
+// though it is put right: what was written would be lost without anybody asked.
+func (t *turn) doubt(what string) {
+	if t.run.Step == ops.StepReturnAttach {
+		t.run.Proof.Doubt = what
+	}
+}
+
+// dispelled reports whether nothing may have been written to the new database on
+// the way back: nothing foreign was ever seen, or by SQL nothing was written.
+// Else only a rollback goes on, which counts what is lost and asks.
+func (t *turn) dispelled() bool {
+	why := t.run.Proof.Doubt
+	if t.run.Step != ops.StepReturnAttach || why == "" {
+		return true
+	}
+	in := &t.run.SQL
+	if in.On && !in.BaseAt.IsZero() {
+		loss := ops.Measure(t.w.Kept.Base, t.w.New.SQL.Reading)
+		switch {
+		case loss.Zero():
+			t.run.Proof.Doubt = ""
+			return true
+		case !loss.Known() && t.now.Sub(t.run.StepSince) < SettleFor:
+			t.wait(time.Second, "Counting what was written to the new database: %s.", strings.Join(loss.Unknown, "; "))
+			return false
+		}
+		why += "; " + loss.String()
+	}
+	t.stuckBack("something may have been written to `%s` meanwhile (%s), and going back by myself would lose it", t.run.Follower.Name, why)
+	return false
+}
+
 // stuckBack is a switch back that cannot go on: a rollback may still be given
 // up, a return needs people.
 func (t *turn) stuckBack(format string, args ...any) {
@@ -164,5 +205,6 @@ func (t *turn) stuckBack(format string, args ...any) {
 		t.rollbackStuck(format, args...)
 		return
 	}
-	t.help("The way back was begun and cannot go on: %s. The fence stays. `/pgupgrade retry %s` looks again.", fmt.Sprintf(format, args...), t.run.App.Name)
+	t.help("The way back was begun and cannot go on: %s. The fence stays. `/pgupgrade retry %s` looks again; `/pgupgrade rollback %s` goes back after saying what is lost.",
+		fmt.Sprintf(format, args...), t.run.App.Name, t.run.App.Name)
 }

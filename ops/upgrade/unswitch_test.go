@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	"testing"
+	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops"
 )
@@ -85,6 +86,37 @@ func TestUnswitch(t *testing.T) {
 			returning(f)
 			f.sent(ops.ActPromote, ops.StepReturnAttach, "orders DATABASE", ops.OutcomeRefused)
 		}, want{kind: Again, says: "cannot go on"}},
+		{"a release of the way back that does not end calls people", ops.StepReturnAttach, func(f *fixture) {
+			back(f)
+			f.ended(ReleaseWait)
+			f.ago(ReleaseWait)
+			f.app(func(a *AppFacts) { a.Releases.Value[0].Status = ops.ReleasePending })
+		}, want{kind: Again, says: "still runs after 10 min"}},
+		{"a way back that does not get on is told, without commands that could open the app on the new database", ops.StepReturnAttach, func(f *fixture) {
+			returning(f)
+			f.ago(OpenWait)
+			f.app(func(a *AppFacts) { a.Attachments = ops.Unknown[[]ops.Attachment]("503") })
+		}, want{kind: Wait, says: "do not open it by hand"}},
+		{"what was put right since may have written: not by itself", ops.StepReturnAttach, func(f *fixture) {
+			returning(f)
+			f.run.Proof.Doubt = "dyno run.1 of orders runs"
+		}, want{kind: Again, says: "/pgupgrade rollback orders"}},
+		{"it may be rolled back then", ops.StepReturnAttach, func(f *fixture) {
+			returning(f)
+			f.run.Help, f.run.HelpSince = "cannot go on", now.Add(-time.Minute)
+			f.ordered(ops.ByTyped)
+		}, want{kind: Again, step: ops.StepRollbackFence, says: "Rolling back"}},
+		{"by SQL nothing was written: it goes on", ops.StepReturnAttach, with(func(f *fixture) {
+			returning(f)
+			f.w.Old.SQL.Fence = ops.Known(open)
+			f.run.Proof.Doubt, f.run.SQL.BaseAt = "dyno run.1 of orders runs", now.Add(-time.Minute)
+		}), want{kind: Act, act: ops.ActPromote}},
+		{"by SQL something was: people decide, and read what", ops.StepReturnAttach, with(func(f *fixture) {
+			returning(f)
+			f.w.Old.SQL.Fence = ops.Known(open)
+			f.w.New.SQL.Reading = ops.Known(reading(wrote))
+			f.run.Proof.Doubt, f.run.SQL.BaseAt = "dyno run.1 of orders runs", now.Add(-time.Minute)
+		}), want{kind: Again, says: "3 inserted in 1 table"}},
 		{"a deploy on the way back calls people", ops.StepReturnAttach, func(f *fixture) {
 			returning(f)
 			f.app(func(a *AppFacts) {

@@ -21,13 +21,23 @@ type tale struct {
 	outcome string
 	uses    string         // part of the name of the database that the app uses at the end
 	most    map[string]int // effects that this story has more often
+	world   func() *world  // the world it is told in
 }
+
+// bySQL is a world whose databases can be reached by SQL.
+func bySQL() *world { return &world{sql: true} }
+
+// plain is one whose databases cannot.
+func plain() *world { return &world{} }
 
 func tales() []tale {
 	return []tale{
-		{"upgraded", func(w *world) ops.Run { return w.story("orders") }, ops.Succeeded, "orders-pg17", nil},
-		{"the upgrade fails", (*world).failed, ops.Returned, "postgresql-curved-41822", nil},
-		{"rolled back", (*world).rolledBack, ops.Returned, "postgresql-curved-41822", twice},
+		{"upgraded", func(w *world) ops.Run { return w.story("orders") }, ops.Succeeded, "orders-pg17", nil, plain},
+		{"the upgrade fails", (*world).failed, ops.Returned, "postgresql-curved-41822", nil, plain},
+		{"rolled back", (*world).rolledBack, ops.Returned, "postgresql-curved-41822", twice, plain},
+		{"upgraded, by SQL", func(w *world) ops.Run { return w.story("orders") }, ops.Succeeded, "orders-pg17", nil, bySQL},
+		{"the upgrade fails, by SQL", (*world).failed, ops.Returned, "postgresql-curved-41822", nil, bySQL},
+		{"rolled back, by SQL", (*world).rolledBack, ops.Returned, "postgresql-curved-41822", twice, bySQL},
 	}
 }
 
@@ -96,7 +106,7 @@ func (p point) decides() bool {
 func (x tale) points(t *testing.T) []point {
 	t.Helper()
 	var all []point
-	w := &world{}
+	w := x.world()
 	m := &marker{w, map[point]int{}}
 	w.stop = func(moment string) { all = append(all, m.mark(moment)) }
 	x.check(build(t, w), x.tell(w), point{})
@@ -200,7 +210,7 @@ func (x tale) walk(t *testing.T) {
 	stories := 1
 	stop := func(t *testing.T, plan []point) {
 		t.Parallel()
-		hit := x.stopped(t, &world{}, plan)
+		hit := x.stopped(t, x.world(), plan)
 		mu.Lock()
 		defer mu.Unlock()
 		stories++
@@ -245,7 +255,9 @@ func TestStoppedOnPostgreSQL(t *testing.T) {
 						plan = append(plan, all[j])
 					}
 				}
-				hit := tale.stopped(t, &world{postgres: pgtest.Start(t)}, plan)
+				w := tale.world()
+				w.postgres = pgtest.Start(t)
+				hit := tale.stopped(t, w, plan)
 				stops += len(hit)
 			}
 			if stops < worlds*stopsInAStory/2 {
@@ -276,7 +288,7 @@ func TestNamedMoments(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if hit := m.tale.stopped(t, &world{}, []point{m.at}); len(hit) != 1 {
+			if hit := m.tale.stopped(t, m.tale.world(), []point{m.at}); len(hit) != 1 {
 				t.Fatal("the moment never came")
 			}
 		})

@@ -210,6 +210,9 @@ func foreignCell(step ops.Step, what, arg string) *cell {
 		c.stageWith(what, "orders", arg)
 		c.never.touched = !step.Before(ops.StepFence) && !ops.StepPromote.Before(step) && !step.Rollback()
 	}}
+	if step == ops.StepReturnAttach && what == "one-off" {
+		c.mend = func() { c.stage("end one-offs", "orders") }
+	}
 	if step == ops.StepFence || step == ops.StepRollbackFence { // once the fence stands, so that there is something to undo
 		c.ready = func(c *cell) bool { a := c.app("orders"); return a.Maintenance && count(a.Formation) == 0 }
 	}

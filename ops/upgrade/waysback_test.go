@@ -206,6 +206,10 @@ func (c *cell) people(r ops.Run) {
 		if c.mend != nil {
 			c.mend()
 		}
+		if r.Proof.Doubt != "" { // looking again cannot help
+			c.say(r, ops.GateRollback, "orders")
+			return
+		}
 		if _, err := c.service.Retry(c.t.Context(), ops.Actor{ID: "U1"}, "orders"); err != nil {
 			c.t.Fatal(err)
 		}
@@ -297,7 +301,7 @@ func (c *cell) ending() ending {
 	if c.step.Rollback() {
 		limits = twice
 	} else if c.route == undone {
-		limits = map[string]int{"attachment.replace": 2}
+		limits = map[string]int{"attachment.replace": 2, "maintenance.on": 2, "formation.scale": 3}
 	}
 	c.never.once(limits)
 	onOld := a.Database == c.never.was.Database

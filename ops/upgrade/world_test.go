@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -48,6 +47,9 @@ type world struct {
 	choose   chooser
 	rows     func(upgrade.Rows) upgrade.Rows
 	stock    func(*herokutest.Server) // the apps; nil: Acme's
+	before   string                   // the read-only default that was set before anything
+	sql      bool                     // the databases can be reached by SQL
+	insides  *insides                 // then
 	// silence: Slack takes no post. away: no row can be read or written.
 	silence, away func() bool
 	// stop is called at each moment of a tick, before and after a row is written
@@ -124,8 +126,14 @@ func build(t testing.TB, w *world) *world {
 	}
 	now := func() time.Time { return w.carrier.Now() }
 	w.carrier = engine.NewMemory(time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC), w.tick)
-	w.heroku = herokutest.New(herokutest.Config{Token: "key", Now: now, Times: times()})
-	api := httptest.NewServer(plenty(w.heroku.API()))
+	standIn := herokutest.Config{Token: "key", Now: now, Times: times()}
+	if w.sql {
+		w.insides = newInsides(now)
+		w.insides.before = w.before
+		standIn.Storage = w.insides
+	}
+	w.heroku = herokutest.New(standIn)
+	api := httptest.NewServer(w.heroku.API())
 	t.Cleanup(api.Close)
 	w.api = api.URL
 	w.heroku.SetBaseURL(api.URL)
@@ -141,7 +149,7 @@ func build(t testing.TB, w *world) *world {
 	if w.rows != nil {
 		rows = w.rows(rows)
 	}
-	client := heroku.Open(heroku.Config{Token: ops.NewSecret("key"), APIURL: api.URL, DataURL: api.URL, Now: now, Log: quiet})
+	client := heroku.Open(heroku.Config{Token: ops.NewSecret("key"), APIURL: api.URL, DataURL: api.URL, Now: hurried(), Log: quiet})
 	runner := &upgrade.Runner{
 		Rows: rows, Heroku: calls{client, w}, Health: health.Probe{Client: api.Client()}, Now: now, Log: quiet, Versions: []int{15, 16, 17}, Soak: soakFor,
 	}
@@ -156,6 +164,9 @@ func build(t testing.TB, w *world) *world {
 		}
 		runner.OwnDatabase = db.Endpoint
 	}
+	if w.sql {
+		runner.SQL = reach{w, w.insides}
+	}
 	runner.Choose(w.choose)
 	w.runner = runner
 	var surveyor ops.Surveyor = runner
@@ -166,13 +177,11 @@ func build(t testing.TB, w *world) *world {
 	return w
 }
 
-// plenty says of the Data API, too, that calls are left: without it the client
-// waits after a 429 by a clock that does not move while it waits.
-func plenty(api http.Handler) http.Handler {
-	return http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
-		rw.Header().Set("RateLimit-Remaining", "4500")
-		api.ServeHTTP(rw, req)
-	})
+// hurried is a clock for the client's rate limit: a call that waits for its turn
+// waits on the machine's clock, during which the hand-moved one stands still.
+func hurried() func() time.Time {
+	begun := time.Now()
+	return func() time.Time { return begun.Add(1_000_000 * time.Since(begun)) }
 }
 
 // open opens the rows, migrated.
