@@ -58,7 +58,7 @@ type outcome struct {
 func (c *cli) run(args ...string) outcome {
 	c.t.Helper()
 	cmd := exec.CommandContext(c.t.Context(), c.path, args...)
-	cmd.Env = append(append(c.s.settings(), c.s.forCLI()...), "PATH="+os.Getenv("PATH"), "HOME="+c.home, "NO_COLOR=1", "CI=1")
+	cmd.Env = append(append(c.s.settings(), c.s.forCLI()...), "PATH="+filepath.Dir(c.path)+":"+os.Getenv("PATH"), "HOME="+c.home, "NO_COLOR=1", "CI=1")
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -70,7 +70,7 @@ func run(t *testing.T, name, url string) *client {
 		t.Fatal(err)
 	}
 	c := &client{t: t, name: name, lines: make(chan string, 1000), ended: make(chan error, 1)}
-	cmd := exec.CommandContext(t.Context(), "node", filepath.Join("testdata", "clients", name+".js"))
+	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "node_modules", ".bin", "node"), filepath.Join("testdata", "clients", name+".js"))
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "NODE_PATH=" + filepath.Join(dir, "node_modules"), "SLACK_API_URL=" + url, "SLACK_APP_TOKEN=xapp-1", "SLACK_BOT_TOKEN=xoxb-1"}
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -88,7 +88,7 @@ func Shared(t testing.TB, bin string) *Cluster {
 }
 
 // StopShared ends the shared clusters and removes their data, for a package's
-// TestMain. Without it the servers end with the process and the data stays.
+// TestMain. Without it they go when the process has ended.
 func StopShared() {
 	sharedMu.Lock()
 	defer sharedMu.Unlock()
@@ -122,11 +122,7 @@ func create(t testing.TB, bin string) *Cluster {
 
 func place(t testing.TB, bin string) *Cluster {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pg") // short, since a socket's path may have 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	who, err := account(dir)
+	dir, who, err := folder()
 	if err != nil {
 		t.Fatal(err)
 	}

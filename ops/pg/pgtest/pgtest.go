@@ -22,7 +22,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 )
 
-// start runs one server for the test process. It ends with the process.
+// start runs one server for the test process. It ends with the process (see janitor).
 var start = sync.OnceValues(startServer)
 
 var databases atomic.Int64
@@ -52,11 +52,7 @@ func startServer() (base string, err error) {
 	if err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp("", "pgtest")
-	if err != nil {
-		return "", err
-	}
-	who, err := account(dir)
+	dir, who, err := folder()
 	if err != nil {
 		return "", err
 	}
@@ -80,7 +76,6 @@ func startServer() (base string, err error) {
 		lockThread()
 		started <- server.Start()
 		_ = server.Wait() // it ends with this process
-		_ = os.RemoveAll(dir)
 		select {}
 	}()
 	if err := <-started; err != nil {
