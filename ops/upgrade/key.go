@@ -58,6 +58,9 @@ func (t *turn) keptOutByHand() string {
 			undo = append(undo, undoCommands(b)...)
 		}
 	}
+	if len(undo) == 0 { // of a read-only cutover, after its switch
+		return out + "Nothing needs to be opened by hand: " + t.run.AppNames() + " runs on with the new database."
+	}
 	return out + "By hand, in this order: `" + strings.Join(undo, "` and `") + "`."
 }
 

@@ -38,6 +38,7 @@ func TestKeyRefused(t *testing.T) {
 		{"on the way back too", ops.StepReturnUnfence, func(f *fixture) { f.refused(KeyWait) }, true, []string{"nor go back", "heroku maintenance:off -a orders"}},
 		{"not while a name may lead to either", ops.StepPromote, func(f *fixture) { f.promoted(); f.refused(KeyWait) }, true, []string{"do not open it by hand"}},
 		{"outside the cutover users notice nothing", ops.StepCatchUp, func(f *fixture) { f.refused(KeyWait) }, true, []string{"not kept out"}},
+		{"nothing is opened by hand where nothing is closed", ops.StepUnfence, func(f *fixture) { f.run.Plan.Mode = ops.ModeReadOnly; sql(f); f.refused(KeyWait) }, true, []string{"can only read", "Nothing needs to be opened by hand"}},
 		{"in the soak too", ops.StepSoak, func(f *fixture) { f.refused(KeyWait) }, true, []string{"not kept out"}},
 		{"a look without an answer tells nothing", ops.StepCatchUpExact, func(f *fixture) { f.refused(KeyWait); f.w.KeyRefused = false }, false, nil},
 	} {
