@@ -26,6 +26,22 @@ var readOnlyTales = []tale{
 		}
 	}},
 	{name: "the app reads on, told nothing", apps: onlyOrders, times: restarting, tell: readsOn},
+	// What the same visitor sees in a cutover with the maintenance page.
+	{name: "without read-only nobody reads", apps: onlyOrders, times: restarting, tell: func(t *testing.T, s *sandbox, p *player) {
+		r := s.read(t, "orders")
+		s.says(t, p, `
+			ana: /pgupgrade start orders
+			pgupgrade: May the cutover begin
+			ben presses Approve cutover
+			pgupgrade: Upgraded to PostgreSQL 17
+			pgupgrade: App health: good`)
+		s.writable(t, p, "orders")
+		r.close()
+		if older := s.data.older.Major; r.from[source{older, true}] > 0 || r.from[source{older, false}] == 0 {
+			t.Errorf("the visitor was answered by %v", r.from)
+		}
+		fmt.Printf("maintenance page: %s\n", r)
+	}},
 }
 
 // readsOn plays a read-only cutover with every writer running, and one visitor
