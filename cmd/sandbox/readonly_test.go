@@ -26,6 +26,22 @@ var readOnlyTales = []tale{
 		}
 	}},
 	{name: "the app reads on, told nothing", apps: onlyOrders, times: restarting, tell: readsOn},
+	// What the same visitor sees in a cutover with the maintenance page.
+	{name: "without read-only nobody reads", apps: onlyOrders, times: restarting, tell: func(t *testing.T, s *sandbox, p *player) {
+		r := s.read(t, "orders")
+		s.says(t, p, `
+			ana: /pgupgrade start orders
+			pgupgrade: May the cutover begin
+			ben presses Approve cutover
+			pgupgrade: Upgraded to PostgreSQL 17
+			pgupgrade: App health: good`)
+		s.writable(t, p, "orders")
+		r.close()
+		if older := s.data.older.Major; r.from[source{older, true}] > 0 || r.from[source{older, false}] == 0 {
+			t.Errorf("the visitor was answered by %v", r.from)
+		}
+		fmt.Printf("maintenance page: %s\n", r)
+	}},
 }
 
 // readsOn plays a read-only cutover with every writer running, and one visitor
@@ -51,7 +67,8 @@ func readsOn(t *testing.T, s *sandbox, p *player) {
 		s.never(t, act)
 	}
 	s.flagsCleared(t)
-	for _, from := range []source{{15, false}, {15, true}, {17, false}} {
+	older, newer := s.data.older.Major, s.data.newer.Major
+	for _, from := range []source{{older, false}, {older, true}, {newer, false}} {
 		if r.from[from] == 0 {
 			t.Errorf("no answer came from PostgreSQL %d, read-only %v: %v", from.major, from.readOnly, r.from)
 		}
