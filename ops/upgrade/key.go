@@ -53,6 +53,9 @@ func (t *turn) keptOutByHand() string {
 	for _, db := range t.closed() {
 		undo = append(undo, clearByHand(placeOf(t.run, db.ID), t.w.database(t.run, db.ID)))
 	}
+	if reading {
+		undo = append(undo, unflagByHand(t.run.Plan)...)
+	}
 	for _, b := range base.Apps {
 		if !reading { // there nothing was scaled
 			undo = append(undo, undoCommands(b)...)

@@ -151,7 +151,7 @@ func build(t testing.TB, w *world) *world {
 	}
 	client := heroku.Open(heroku.Config{Token: ops.NewSecret("key"), APIURL: api.URL, DataURL: api.URL, Now: hurried(), Log: quiet})
 	runner := &upgrade.Runner{
-		Rows: rows, Heroku: calls{client, w}, Health: health.Probe{Client: api.Client()}, Now: now, Log: quiet, Versions: []int{15, 16, 17}, Soak: soakFor,
+		Rows: rows, Heroku: calls{client, w}, Health: health.Probe{Client: api.Client()}, Now: now, Log: quiet, Versions: []int{15, 16, 17}, Soak: soakFor, Memory: w.store,
 	}
 	if w.own {
 		addon, err := client.Addon(t.Context(), w.app("orders").Database)
@@ -173,7 +173,7 @@ func build(t testing.TB, w *world) *world {
 	if w.surveyor != nil {
 		surveyor = w.surveyor(surveyor)
 	}
-	w.service = &ops.Service{Rows: w.store, Surveyor: surveyor, Carrier: w.carrier, People: team{}, Now: now, Log: quiet}
+	w.service = &ops.Service{Rows: w.store, Surveyor: surveyor, Carrier: w.carrier, People: team{}, Trials: w.store, Trier: runner, Now: now, Log: quiet}
 	return w
 }
 
