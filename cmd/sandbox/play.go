@@ -27,6 +27,7 @@ import (
 //	channel: Upgrade orders ... done     waits until a message in the channel holds this now
 //	heroku: orders maintenance off       waits until Heroku's side holds this
 //	rows: orders ... 0 missing           waits until the count of acknowledged rows says this
+//	needs --postgres=off                 holds only where the databases are a model
 //	heroku does deploy on orders         somebody does something at Heroku, or it will go wrong there; ": " and more may follow (herokutest.Server.Stage)
 //	heroku does survive on orders: web   the same, with an argument
 //	heroku does hide lag on the follower of orders   the same, to the database that follows the app's
@@ -58,6 +59,7 @@ var forms = []struct {
 	{"reply", regexp.MustCompile(`^(pgupgrade): (.+)$`)},
 	{"channel", regexp.MustCompile(`^(channel): (.+)$`)},
 	{"stage", regexp.MustCompile(`^(heroku) does (.+)$`)},
+	{"needs", regexp.MustCompile(`^(needs) (--postgres=off)$`)},
 	{"slack", regexp.MustCompile(`^(slack) does (.+)$`)},
 	{"fault", regexp.MustCompile(`^(heroku) breaks (.+)$`)},
 	{"mend", regexp.MustCompile(`^(heroku) works (again)$`)},
@@ -162,6 +164,8 @@ func (p *player) line(ctx context.Context, l line) error {
 		}
 	}
 	switch l.kind {
+	case "needs": // seen to before anything started
+		return nil
 	case "types":
 		return p.slack.Command(ctx, l.who, channelID, l.arg)
 	case "presses":
