@@ -210,13 +210,14 @@ func (d *data) Break(what, _ string, _ time.Time) error {
 	switch what {
 	case herokutest.FailUpgrade:
 		// pg_upgrade refuses this type in a table, since it holds the numbers of
-		// functions, which are others in the new cluster. A follower gets it from its
-		// leader.
+		// functions, which are others in the new cluster. It looks at every database of
+		// a server: here at one that the app's credential may not enter, so that nothing
+		// told of it before. A follower gets it from its leader.
 		at := d
 		if leader != nil {
 			at = leader
 		}
-		return at.cluster.Do(ctx, at.name, "SET default_transaction_read_only = off", "SET ROLE "+at.user, "CREATE TABLE IF NOT EXISTS jobs (id bigint PRIMARY KEY, handler regproc)")
+		return at.cluster.Do(ctx, "postgres", "CREATE TABLE IF NOT EXISTS jobs (id bigint PRIMARY KEY, handler regproc)")
 	case herokutest.StallUpgrade:
 		d.mu.Lock()
 		defer d.mu.Unlock()
