@@ -28,6 +28,7 @@ type data struct {
 	look        herokutest.Look
 	sampled     time.Time
 	stalled     chan struct{} // not nil: an upgrade waits until it is closed
+	doomed      bool          // its upgrade is to fail
 	dropped     bool
 }
 
@@ -161,6 +162,9 @@ func (d *data) Upgrade(major string, _ time.Time) {
 		if d.cluster == nil {
 			return
 		}
+		if err := d.doom(); err != nil {
+			d.s.log.Error("an upgrade cannot be made to fail", "database", d.name, "error", err)
+		}
 		took, err := d.cluster.Upgrade(d.s.ctx, d.s.install(major), d.phase)
 		d.standsAlone()
 		d.mu.Lock()
@@ -173,6 +177,23 @@ func (d *data) Upgrade(major string, _ time.Time) {
 		}
 		d.look.Version = d.cluster.Install().Version
 	})
+}
+
+// doom gives a database that is to fail its upgrade what pg_upgrade refuses: a
+// table with numbers of functions, which are others in the new cluster. It comes
+// when nobody can look any more, since a check of the leader would find it and
+// the upgrade would not begin.
+func (d *data) doom() error {
+	d.mu.Lock()
+	doomed := d.doomed
+	d.mu.Unlock()
+	if !doomed {
+		return nil
+	}
+	if err := d.cluster.Promote(d.s.ctx); err != nil {
+		return err
+	}
+	return d.cluster.Do(d.s.ctx, d.name, "SET default_transaction_read_only = off", "SET ROLE "+d.user, "CREATE TABLE IF NOT EXISTS jobs (id bigint PRIMARY KEY, handler regproc)")
 }
 
 // phase tells how far the upgrade is, and never returns when it is to stall.
@@ -209,15 +230,10 @@ func (d *data) Break(what, _ string, _ time.Time) error {
 	leader := d.following()
 	switch what {
 	case herokutest.FailUpgrade:
-		// pg_upgrade refuses this type in a table, since it holds the numbers of
-		// functions, which are others in the new cluster. It looks at every database of
-		// a server: here at one that the app's credential may not enter, so that nothing
-		// told of it before. A follower gets it from its leader.
-		at := d
-		if leader != nil {
-			at = leader
-		}
-		return at.cluster.Do(ctx, "postgres", "CREATE TABLE IF NOT EXISTS jobs (id bigint PRIMARY KEY, handler regproc)")
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.doomed = true
+		return nil
 	case herokutest.StallUpgrade:
 		d.mu.Lock()
 		defer d.mu.Unlock()
