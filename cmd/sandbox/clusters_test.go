@@ -68,6 +68,7 @@ var tales = append([]tale{
 		s.says(t, p, `
 			heroku does credential on postgresql-curved-41822: analyst
 			heroku does attach on orders: ANALYST postgresql-curved-41822 credential:analyst
+			heroku: orders ... Attach ANALYST (@ref:postgresql-curved-41822) (succeeded)
 			ana: /pgupgrade start orders
 			pgupgrade: May the cutover begin
 			ben presses Approve cutover

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
@@ -88,6 +89,12 @@ func sandboxed(ctx context.Context, o options, out io.Writer) (err error) {
 	if o.play != "" {
 		if scenario, err = readScenario(o.play); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(scenario, func(l line) bool { return l.kind == "needs" }) {
+			if o.postgres == "require" {
+				return errors.New("the scenario holds only with --postgres=off")
+			}
+			o.postgres = "off"
 		}
 	}
 	s, err := open(ctx, o, out)

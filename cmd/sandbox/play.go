@@ -29,6 +29,7 @@ import (
 //	once: Writers stopped                waits until one message of the bot, here or in a thread, holds this, and no other does
 //	heroku: orders maintenance off       waits until Heroku's side holds this
 //	rows: orders ... 0 missing           waits until the count of acknowledged rows says this
+//	needs --postgres=off                 holds only where the databases are a model
 //	heroku does deploy on orders         somebody does something at Heroku, or it will go wrong there; ": " and more may follow (herokutest.Server.Stage)
 //	heroku does survive on orders: web   the same, with an argument
 //	heroku does hide lag on the follower the same, to the newest database that follows another ("the follower of orders": the app's)
@@ -62,6 +63,7 @@ var forms = []struct {
 	{"once", regexp.MustCompile(`^(once): (.+)$`)},
 	{"channel", regexp.MustCompile(`^(channel): (.+)$`)},
 	{"stage", regexp.MustCompile(`^(heroku) does (.+)$`)},
+	{"needs", regexp.MustCompile(`^(needs) (--postgres=off)$`)},
 	{"slack", regexp.MustCompile(`^(slack) does (.+)$`)},
 	{"fault", regexp.MustCompile(`^(heroku) breaks (.+)$`)},
 	{"mend", regexp.MustCompile(`^(heroku) works (again)$`)},
@@ -167,6 +169,8 @@ func (p *player) line(ctx context.Context, l line) error {
 		}
 	}
 	switch l.kind {
+	case "needs": // seen to before anything started
+		return nil
 	case "types":
 		return p.slack.Command(ctx, l.who, channelID, l.arg)
 	case "presses":

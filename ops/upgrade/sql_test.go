@@ -92,6 +92,10 @@ func TestInside(t *testing.T) {
 		{"in reach: the fence begins, and the undo lifts both fences", ops.StepGateCutover, with(func(f *fixture) { f.approved() }), want{kind: Again, step: ops.StepFence, says: "RESET default_transaction_read_only"}},
 
 		// The fence.
+		{"a rollback's undo lifts the fence of whichever database the app uses then", ops.StepRollbackFence, with(func(f *fixture) {
+			f.rolling()
+			f.run.Rollback.Baseline, f.run.SQL.On = nil, true
+		}), want{kind: Again, says: "heroku pg:psql PG17_ABCDE_URL -a orders -c 'BEGIN READ WRITE; ALTER DATABASE"}},
 		{"what was set is recorded first", ops.StepFence, with(func(f *fixture) { f.run.SQL = ops.SQLWork{On: true}; f.w.Old.SQL.Fence = ops.Known(open) }), want{kind: Again}},
 		{"then the database is made read-only", ops.StepFence, with(func(f *fixture) {
 			f.run.SQL.Fence, f.run.SQL.Sampled = nil, time.Time{}

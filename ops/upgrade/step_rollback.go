@@ -67,7 +67,11 @@ func rollbackFence(t *turn) {
 	if in.On && !t.readOnly(fencing{db: t.run.Follower, facts: t.w.New.SQL, before: &in.NewBefore, fence: &in.NewFence, abort: t.stay}) {
 		return
 	}
-	t.done("Writers of `%s` stopped: maintenance is on and no dyno runs.", t.run.Follower.Name)
+	if in.On {
+		t.done("Writers of `%s` stopped: maintenance is on, no dyno runs, and it is read-only.", t.run.Follower.Name)
+	} else {
+		t.done("Writers of `%s` stopped: maintenance is on and no dyno runs.", t.run.Follower.Name)
+	}
 	t.to(ops.StepRollbackMeter, "no dyno runs")
 }
 
@@ -110,6 +114,11 @@ func (t *turn) recordRollback() {
 		undo = append(undo, undoCommands(now)...)
 	}
 	t.run.Rollback.Baseline = b
+	if t.run.SQL.On { // both will be read-only; the app's own is to take writes
+		for _, db := range []ops.Ref{t.run.Database, t.run.Follower} {
+			undo = append([]string{clearByHand(placeOf(t.run, db.ID), t.w.database(t.run, db.ID)) + " # if the app uses " + db.Name}, undo...)
+		}
+	}
 	t.say(ops.EventUndo, "%s", strings.Join(undo, "\n"))
 	t.move.Kind = Again
 }

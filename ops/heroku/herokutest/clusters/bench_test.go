@@ -3,6 +3,7 @@ package clusters_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -75,7 +76,7 @@ func (b *bench) until(what string, so func() bool) {
 
 func (b *bench) spec() herokutest.DataSpec {
 	b.ids++
-	return herokutest.DataSpec{ID: strings.Repeat(string(rune('a'+b.ids)), 16), Version: older + ".0", Usable: b.now()}
+	return herokutest.DataSpec{ID: fmt.Sprintf("%04x%012x", b.ids, b.ids), Version: older + ".0", Usable: b.now()}
 }
 
 func (b *bench) create() herokutest.Data {
@@ -115,8 +116,15 @@ type program struct {
 }
 
 func (b *bench) program(name string, d herokutest.Data, s herokutest.Session) *program {
+	return b.connects(name, d.URL(""), s)
+}
+
+// late is a program with a URL that was read some time ago.
+func (b *bench) late(name, url string) *program { return b.connects(name, url, herokutest.Session{}) }
+
+func (b *bench) connects(name, url string, s herokutest.Session) *program {
 	j := herokutest.NewJournal(name)
-	c := b.Connect(d.URL(""), s, j)
+	c := b.Connect(url, s, j)
 	b.Cleanup(c.Close)
 	return &program{b, c, j}
 }

@@ -225,6 +225,122 @@ var contract = []struct {
 			b.Errorf("%d rows are missing", n)
 		}
 	}},
+	{"a program that comes once does not come back after a reset", func(b *bench) {
+		d := b.create()
+		b.program("stranger", d, herokutest.Session{Once: true})
+		reader := b.program("reader", d, herokutest.Session{})
+		b.until("both are connected", func() bool { return d.Look(b.now()).Sessions == 2 })
+		d.Reset(b.now())
+		b.until("one is left, the other is gone", func() bool { return d.Look(b.now()).Sessions < 2 })
+		b.until("the other came back", func() bool { return d.Look(b.now()).Sessions == 1 })
+		reader.Close()
+		b.until("nobody is there", func() bool { return d.Look(b.now()).Sessions == 0 })
+	}},
+	{"a rotation gives a credential another URL, there and on followers; the old one is let in no more once it is forced", func(b *bench) {
+		leader := b.create()
+		if err := leader.Credential("analyst"); err != nil {
+			b.Fatal(err)
+		}
+		f := b.follow(leader)
+		for _, name := range []string{"", "analyst"} {
+			was, of := leader.URL(name), userinfo(b, f.URL(name))
+			if of != userinfo(b, was) {
+				b.Errorf("the follower's credential %q is not its leader's", name)
+			}
+			late := b.late("late "+name, was)
+			if f.Rotate(name, true) == nil {
+				b.Errorf("the credential %q of a follower is rotated", name)
+			}
+			if err := leader.Rotate(name, true); err != nil {
+				b.Fatal(err)
+			}
+			if leader.URL(name) == was || userinfo(b, f.URL(name)) != userinfo(b, leader.URL(name)) {
+				b.Errorf("the URL of the credential %q is not another, here and on the follower", name)
+			}
+			b.until("it is connected", func() bool { return leader.Look(b.now()).Sessions == 1 })
+			leader.Reset(b.now())
+			b.until("its session is ended", func() bool { return leader.Look(b.now()).Sessions == 0 })
+			late.refused("a database whose password was changed")
+		}
+		b.program("web.1", leader, herokutest.Session{}).insists(3)
+	}},
+	{"what follows no more keeps its credentials though its old leader's are rotated", func(b *bench) {
+		leader := b.create()
+		f := b.follow(leader)
+		f.Unfollow(b.now())
+		b.until("it follows no more", func() bool { return !f.Look(b.now()).Following })
+		was := f.URL("")
+		if err := leader.Rotate("", true); err != nil {
+			b.Fatal(err)
+		}
+		if f.URL("") != was {
+			b.Error("its URL is another")
+		}
+		b.program("moved", f, herokutest.Session{}).insists(3)
+	}},
+	{"a removed credential is let in no more, and can be made again", func(b *bench) {
+		d := b.create()
+		if err := d.Credential("analyst"); err != nil {
+			b.Fatal(err)
+		}
+		was := d.URL("analyst")
+		if err := d.Revoke("analyst"); err != nil {
+			b.Fatal(err)
+		}
+		b.late("late", was).refused("a database that has no such role")
+		if err := d.Credential("analyst"); err != nil {
+			b.Error(err)
+		}
+	}},
+	{"a stalled upgrade that goes on ends", func(b *bench) {
+		f := b.follow(b.create())
+		b.breaks(f, herokutest.StallUpgrade)
+		f.Upgrade(newer, b.now())
+		b.until("it is at step 2", func() bool { return f.Look(b.now()).Upgrade.Step == 2 })
+		b.breaks(f, herokutest.GoOn)
+		b.until("the upgrade ended", func() bool { return f.Look(b.now()).Upgrade.Ended })
+		b.until("it is ready", func() bool { return b.ready(f) })
+		if l := f.Look(b.now()); major(l.Version) != newer {
+			b.Errorf("it looks like %+v", l)
+		}
+	}},
+	{"a lag that rises falls again", func(b *bench) {
+		leader := b.create()
+		p := b.program("web.1", leader, herokutest.Session{})
+		f := b.follow(leader)
+		b.breaks(f, herokutest.RaiseLag)
+		p.writes(10)
+		b.until("it is behind", func() bool { return f.Look(b.now()).Behind >= 10 })
+		b.breaks(f, herokutest.LetLagFall)
+		b.caughtUp(f)
+		if n := p.missing(f); n != 0 {
+			b.Errorf("%d rows are missing", n)
+		}
+	}},
+	{"a leader that is upgraded in place has its rows and takes more", func(b *bench) {
+		d := b.create()
+		p := b.program("web.1", d, herokutest.Session{})
+		p.writes(10)
+		d.Upgrade(newer, b.now())
+		b.until("the upgrade ended", func() bool { return d.Look(b.now()).Upgrade.Ended })
+		b.until("it is ready", func() bool { return b.ready(d) })
+		p.insists(10)
+		if n := p.missing(d); n != 0 || major(d.Look(b.now()).Version) != newer {
+			b.Errorf("%d rows are missing, it looks like %+v", n, d.Look(b.now()))
+		}
+		f := b.follow(d)
+		if n := p.missing(f); n != 0 || major(f.Look(b.now()).Version) != newer {
+			b.Errorf("of a new follower %d rows are missing, it looks like %+v", n, f.Look(b.now()))
+		}
+	}},
+	{"a pooler leads to the same rows", func(b *bench) {
+		d := b.create()
+		p := b.late("pooled", d.Pooler())
+		p.insists(5)
+		if n := p.missing(d); n != 0 {
+			b.Errorf("%d rows are missing", n)
+		}
+	}},
 	{"what cannot be broken says so", func(b *bench) {
 		d := b.create()
 		for _, what := range []string{herokutest.CutLink, herokutest.HoldReplay, "nonsense"} {
@@ -233,4 +349,13 @@ var contract = []struct {
 			}
 		}
 	}},
+}
+
+func userinfo(b *bench, s string) string {
+	b.Helper()
+	u, err := url.Parse(s)
+	if err != nil {
+		b.Fatal("a URL cannot be parsed")
+	}
+	return u.User.String() + u.Path
 }
