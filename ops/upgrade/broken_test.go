@@ -205,12 +205,13 @@ func brokenPrograms() []broken {
 // when the walk does not notice. The same tale, with the rules whole, is clean.
 func TestBrokenRulesAreNoticed(t *testing.T) {
 	rules := map[int]bool{}
-	for _, b := range brokenPrograms() {
+	for _, b := range append(brokenPrograms(), brokenInside()...) {
 		rules[b.rule] = true
 		name := fmt.Sprintf("%d/%s", b.rule, b.what)
 		t.Run("whole/"+name, func(t *testing.T) {
 			t.Parallel()
-			w := &world{own: b.rule == 11}
+			w := b.world()
+			w.choose, w.rows, w.surveyor = nil, nil, nil
 			build(t, w)
 			if r := b.tell(w); !r.Step.Cutover() {
 				w.never.ended()
@@ -229,7 +230,7 @@ func TestBrokenRulesAreNoticed(t *testing.T) {
 			t.Logf("noticed in story %d", at)
 		})
 	}
-	for _, rule := range []int{1, 2, 3, 4, 5, 6, 7, 8, 11} {
+	for _, rule := range []int{1, 2, 3, 4, 5, 6, 7, 8, 11, 12} {
 		if !rules[rule] {
 			t.Errorf("rule %d has no broken variant", rule)
 		}

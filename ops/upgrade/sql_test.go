@@ -196,6 +196,7 @@ func TestInside(t *testing.T) {
 			unreached(f)
 			f.run.StepSince = now.Add(-3 * time.Minute)
 		}), want{kind: Again, says: "RESET default_transaction_read_only"}},
+		{"what somebody else set meanwhile is theirs, where it keeps nobody from writing", ops.StepReturnUnfence, old(func(s *SQLFacts) { s.Fence = ops.Known(ops.DBFence{Setting: "off", Owner: true}) }), want{kind: Act, act: ops.ActScale}},
 		{"cleared: open", ops.StepReturnUnfence, old(func(s *SQLFacts) { s.Fence = ops.Known(open) }), want{kind: Act, act: ops.ActScale}},
 	})
 }

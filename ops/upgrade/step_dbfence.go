@@ -161,7 +161,8 @@ func (t *turn) cleared(db ops.Ref, facts SQLFacts, before *ops.DBFence) bool {
 		t.blind("`"+db.Name+"` by SQL", now.Why)
 		return false
 	}
-	if now.Value.Same(*before) {
+	// A setting of somebody else's that lets everybody write is theirs.
+	if now.Value.Same(*before) || !now.Value.On() {
 		t.seen(ops.ActClearDB, db.ID)
 		return true
 	}
