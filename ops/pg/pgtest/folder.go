@@ -16,8 +16,9 @@ for pid in "$1"/*/data/postmaster.pid; do
 done
 until rm -rf "$1"; do sleep 0.1; done`
 
-// lifeline is open as long as the process lives.
-var lifeline *os.File
+// lifeline is open as long as the process lives; it is kept from the collector,
+// which would close it.
+var lifeline *os.File //lint:ignore U1000 what matters is that it stays open
 
 // root is the folder of all servers of the test process.
 var root = sync.OnceValues(func() (string, error) {
