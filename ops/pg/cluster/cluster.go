@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -86,12 +87,36 @@ func (c *Cluster) Start(ctx context.Context) error {
 	return c.start(ctx)
 }
 
+// errTaken: the port was let go of and is not free yet. A process that is just
+// being started elsewhere in this program has a copy of the listener until it
+// becomes what it is to be.
+var errTaken = errors.New("its port is still taken")
+
 func (c *Cluster) start(ctx context.Context) error {
+	var err error
+	for range 20 {
+		if err = c.startOnce(ctx); !errors.Is(err, errTaken) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return err
+}
+
+func (c *Cluster) startOnce(ctx context.Context) error {
 	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("open a cluster's log: %w", err)
 	}
 	defer log.Close() // the server has its own
+	before, err := log.Stat()
+	if err != nil {
+		return fmt.Errorf("look at a cluster's log: %w", err)
+	}
 	// The server outlives ctx; Drop ends it.
 	cmd := c.fleet.command(context.WithoutCancel(ctx), c.dir, filepath.Join(c.Install().Bin, "postgres"), "-D", c.data(), "-p", strconv.Itoa(c.Port()),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="+c.dir)
@@ -112,6 +137,9 @@ func (c *Cluster) start(ctx context.Context) error {
 		select {
 		case end := <-ended:
 			c.cmd = nil
+			if b, err := os.ReadFile(log.Name()); err == nil && bytes.Contains(b[before.Size():], []byte("Address already in use")) {
+				return fmt.Errorf("start a cluster: %w: %s", errTaken, b[before.Size():])
+			}
 			return fmt.Errorf("start a cluster: it ended (%v); the end of its log: %s", end, c.tail())
 		case <-ctx.Done():
 			return fmt.Errorf("start a cluster: %w, the last answer was: %w", context.Cause(ctx), err)
