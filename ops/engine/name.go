@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,6 +57,11 @@ func named(settings map[string]string, name string) {
 	settings["tcp_keepalives_count"] = "3"
 }
 
+// anotherWasFirst are the answers when another session makes the same table in
+// the same moment: unique_violation of a catalog, duplicate_schema,
+// duplicate_table, duplicate_object (the table's row type).
+var anotherWasFirst = []string{"23505", "42P06", "42P07", "42710"}
+
 // executors makes the table of those who live. Several may make it at once.
 func executors(ctx context.Context, c *pgx.Conn) error {
 	for try := 0; ; try++ {
@@ -71,9 +77,8 @@ func executors(ctx context.Context, c *pgx.Conn) error {
 		if err == nil {
 			return nil
 		}
-		// Another was first: unique_violation, duplicate_schema, duplicate_table.
 		p, ok := errors.AsType[*pgconn.PgError](err)
-		if !ok || p.Code != "23505" && p.Code != "42P06" && p.Code != "42P07" || try == 5 {
+		if !ok || !slices.Contains(anotherWasFirst, p.Code) || try == 5 {
 			return fmt.Errorf("prepare the carrier's tables: %w", redact(err))
 		}
 	}

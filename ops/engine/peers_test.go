@@ -404,3 +404,37 @@ func TestConnections(t *testing.T) {
 		t.Errorf("%d connections, want at most %d and the one that holds the name", most, poolSize)
 	}
 }
+
+// TestTheTableIsMadeAtOnce: sessions that make the table in the same moment all
+// find it made, whichever catalog they met first.
+func TestTheTableIsMadeAtOnce(t *testing.T) {
+	url := pgtest.Start(t)
+	const sessions = 8
+	var all []*pgx.Conn
+	for range sessions {
+		c, err := pgx.Connect(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(context.Background())
+		all = append(all, c)
+	}
+	for range 20 {
+		if _, err := all[0].Exec(t.Context(), "DROP SCHEMA IF EXISTS "+schema+" CASCADE"); err != nil {
+			t.Fatal(err)
+		}
+		begin, errs := make(chan struct{}), make(chan error, sessions)
+		for _, c := range all {
+			go func() {
+				<-begin
+				errs <- executors(t.Context(), c)
+			}()
+		}
+		close(begin)
+		for range sessions {
+			if err := <-errs; err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
