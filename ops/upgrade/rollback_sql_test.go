@@ -90,6 +90,24 @@ func TestRollbackInside(t *testing.T) {
 		{"nobody is let in before it is writable", ops.StepRollbackUnfence, rollingInside(nil), want{kind: Act, act: ops.ActClearDB}},
 		{"given up: the new one is made writable first", ops.StepRollbackLift, rollingInside(nil), want{kind: Act, act: ops.ActClearDB}},
 		{"then people are let in", ops.StepRollbackLift, rollingInside(func(f *fixture) { f.w.New.SQL.Fence = ops.Known(open) }), want{kind: Act, act: ops.ActScale}},
+		{"given up after the old one was made writable: it is read-only again before", ops.StepRollbackLift, rollingInside(func(f *fixture) {
+			f.w.New.SQL.Fence, f.w.Old.SQL.Fence = ops.Known(open), ops.Known(open)
+		}), want{kind: Act, act: ops.ActFenceDB}},
+		{"the old one is out of reach: for a minute nobody is let in", ops.StepRollbackLift, rollingInside(func(f *fixture) {
+			f.w.New.SQL.Fence, f.w.Old.SQL.Fence = ops.Known(open), ops.Unknown[ops.DBFence]("refused")
+		}), want{kind: Wait, says: "refused"}},
+		{"not for longer", ops.StepRollbackLift, rollingInside(func(f *fixture) {
+			f.w.New.SQL.Fence, f.w.Old.SQL.Fence = ops.Known(open), ops.Unknown[ops.DBFence]("refused")
+			f.ago(2 * time.Minute)
+		}), want{kind: Act, act: ops.ActScale}},
+		{"and it is said", ops.StepRollbackLift, rollingInside(func(f *fixture) {
+			f.w.New.SQL.Fence, f.w.Old.SQL.Fence = ops.Known(open), ops.Unknown[ops.DBFence]("refused")
+			f.ago(2 * time.Minute)
+			f.app(func(a *AppFacts) {
+				a.App, a.Formation = ops.Known(ops.App{Ref: orders}), ops.Known(f.run.Rollback.Baseline.Apps[0].Formation)
+			})
+		}), want{kind: Again, step: ops.StepSoak, says: "is read-only is not known"}},
+		{"the commands that were posted undo the database fence too", ops.StepRollbackFence, rollingInside(func(f *fixture) { f.run.Rollback.Baseline = nil }), want{kind: Again, says: "heroku pg:psql PG17_ABCDE_URL -a orders"}},
 		{"whether it is writable cannot be read: nobody is let in", ops.StepRollbackLift, rollingInside(func(f *fixture) { f.w.New.SQL.Fence = ops.Unknown[ops.DBFence]("refused") }), want{kind: Wait, says: "refused"}},
 	})
 }

@@ -109,6 +109,9 @@ func (t *turn) recordRollback() {
 		b.Apps = append(b.Apps, now)
 		undo = append(undo, undoCommands(now)...)
 	}
+	if t.run.SQL.On {
+		undo = append([]string{clearByHand(newPlace(t.run), t.w.database(t.run, t.run.Follower.ID), ops.DBFence{})}, undo...)
+	}
 	t.run.Rollback.Baseline = b
 	t.say(ops.EventUndo, "%s", strings.Join(undo, "\n"))
 	t.move.Kind = Again
@@ -256,7 +259,7 @@ func (t *turn) stay(format string, args ...any) {
 // could not end, the fence stays and people are called again.
 func rollbackLift(t *turn) {
 	rb, why := t.run.Rollback, note(t.run)
-	if !t.cleared(t.run.Follower, t.w.New.SQL, t.run.SQL.NewBefore) {
+	if !t.cleared(t.run.Follower, t.w.New.SQL, t.run.SQL.NewBefore) || !t.shutAgain() {
 		return
 	}
 	if rb.Fenced {
@@ -272,6 +275,24 @@ func rollbackLift(t *turn) {
 	t.lifted(why)
 }
 
+// shutAgain makes the old database read-only again, where the rollback had made it
+// writable before it was given up. Users do not wait for it for longer than a minute.
+func (t *turn) shutAgain() bool {
+	in, now := &t.run.SQL, t.w.Old.SQL.Fence
+	if in.Fence == nil || t.run.Rollback.Origin == ops.StepReturnAttach || t.now.Sub(t.run.StepSince) > insideFor {
+		return true
+	}
+	if !now.Known {
+		t.blind("`"+t.run.Database.Name+"` by SQL", now.Why)
+		return false
+	}
+	if now.Value.On() {
+		t.seen(ops.ActFenceDB, t.run.Database.ID)
+		return true
+	}
+	return t.try(ops.Act{Kind: ops.ActFenceDB, Target: t.run.Database.ID}, "Making `"+t.run.Database.Name+"` read-only again.") != ""
+}
+
 // note is why the step before this one was left.
 func note(run ops.Run) string {
 	for i := len(run.Steps) - 1; i >= 0; i-- {
@@ -283,6 +304,9 @@ func note(run ops.Run) string {
 }
 
 func (t *turn) lifted(why string) {
+	if fence := t.w.Old.SQL.Fence; t.run.Step == ops.StepRollbackLift && t.run.SQL.Fence != nil && t.run.Rollback.Origin != ops.StepReturnAttach && (!fence.Known || !fence.Value.On()) {
+		t.say(ops.EventWarning, "Whether `%s` is read-only is not known: whoever has its URL may write to it, and nobody would see those rows.", t.run.Database.Name)
+	}
 	t.run.Rollback.Lifted = t.now
 	t.run.SQL.NewBefore, t.run.SQL.NewFence = nil, nil
 	t.run.Returning = t.run.Rollback.Origin == ops.StepReturnAttach
