@@ -51,20 +51,27 @@ const (
 	ReadingUse    = "use"    // Activity of the retired database, last sample of the soak
 )
 
+// Incomparable says why what was written between two readings of a database can
+// never be told, such as after a crash; "" when it can.
+func Incomparable(still, now Activity) string {
+	if still.System != now.System || still.Follower != now.Follower {
+		return "it is another server than the one that was still"
+	}
+	if _, ok := changes(still.Tables, now.Tables); !ok || still.Reset != now.Reset {
+		return "its row counters began anew"
+	}
+	return ""
+}
+
 // WrittenSince says what was written to a database since it was seen still.
 // While sessions may hold back counts, or the two cannot be compared, unsettled
 // says so: nothing seen is then no proof.
 func WrittenSince(still, now Activity) (written []TableChange, unsettled string) {
-	switch {
-	case still.System != now.System || still.Follower != now.Follower:
-		return nil, "it is another server than the one that was still"
-	case still.Reset != now.Reset:
-		return nil, "its row counters began anew"
+	if why := Incomparable(still, now); why != "" {
+		return nil, why
 	}
-	written, ok := changes(still.Tables, now.Tables)
+	written, _ = changes(still.Tables, now.Tables)
 	switch {
-	case !ok:
-		return nil, "its row counters began anew"
 	case now.NextXID == still.NextXID && now.Writing == 0 && now.Prepared == 0:
 		return written, ""
 	case now.Writing > 0:

@@ -133,7 +133,7 @@ func holds(text, pattern string) bool {
 }
 
 // patience is how long a line waits for what it expects.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // player plays one scenario.
 type player struct {

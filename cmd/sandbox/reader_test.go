@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
 )
 
 // asksEvery is how often a reader asks.
@@ -17,8 +19,7 @@ const asksEvery = 50 * time.Millisecond
 // reader is a visitor who asks an app all the time. A web dyno answers from the
 // database that it was started with, in a session that it keeps.
 type reader struct {
-	s    *sandbox
-	app  string
+	by   func() []herokutest.Serving // who can answer now
 	end  context.CancelFunc
 	done chan struct{}
 
@@ -55,8 +56,19 @@ const slowAnswer = time.Second
 
 // read lets a visitor ask until the test ends or the reader is closed.
 func (s *sandbox) read(t *testing.T, app string) *reader {
+	return reading(t, func() []herokutest.Serving { return s.heroku.Serving(app) })
+}
+
+// readReplica lets an app's replica connection ask: it leads to a follower, is of
+// no dyno and is not restarted with one.
+func readReplica(t *testing.T, url string) *reader {
+	one := []herokutest.Serving{{Dyno: "replica", URL: url}}
+	return reading(t, func() []herokutest.Serving { return one })
+}
+
+func reading(t *testing.T, by func() []herokutest.Serving) *reader {
 	ctx, end := context.WithCancel(t.Context())
-	r := &reader{s: s, app: app, end: end, done: make(chan struct{}), open: map[string]session{}, from: map[source]int{}, last: time.Now()}
+	r := &reader{by: by, end: end, done: make(chan struct{}), open: map[string]session{}, from: map[source]int{}, last: time.Now()}
 	go func() {
 		defer close(r.done)
 		tick := time.NewTicker(asksEvery)
@@ -105,7 +117,7 @@ func (r *reader) ask(ctx context.Context) {
 func (r *reader) answer(ctx context.Context) (from source, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	all := r.s.heroku.Serving(r.app)
+	all := r.by()
 	if len(all) == 0 {
 		return from, errors.New("no web dyno is up")
 	}

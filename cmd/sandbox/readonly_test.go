@@ -47,13 +47,19 @@ var readOnlyTales = []tale{
 // readsOn plays a read-only cutover with every writer running, and one visitor
 // who asks all the time.
 func readsOn(t *testing.T, s *sandbox, p *player) {
+	follower := s.replica(t, p, "orders")
 	was := s.recorded()
-	r := s.read(t, "orders")
+	r, replica := s.read(t, "orders"), readReplica(t, follower)
 	s.says(t, p, `
 		heroku does copy url on orders
 		ana: /pgupgrade start orders read-only
+		ben presses Approve follower
+		ben sees Accept and approve
+		ben fills in nothing
 		pgupgrade: May the cutover begin? ... will be read-only
 		ben presses Approve cutover
+		ben sees Accept and approve
+		ben fills in nothing
 		pgupgrade: Writers stopped ... The apps run on and read
 		pgupgrade: Upgraded to PostgreSQL 17
 		pgupgrade: The new database takes writes
@@ -62,6 +68,7 @@ func readsOn(t *testing.T, s *sandbox, p *player) {
 		pgupgrade: App health: good`)
 	s.writable(t, p, "orders")
 	r.close()
+	replica.close()
 	s.back(t, was)
 	for _, act := range []string{"maintenance.on", "formation.scale"} {
 		s.never(t, act)
@@ -73,7 +80,13 @@ func readsOn(t *testing.T, s *sandbox, p *player) {
 			t.Errorf("no answer came from PostgreSQL %d, read-only %v: %v", from.major, from.readOnly, r.from)
 		}
 	}
+	// A replica connection, as of rails_failover's reading role (docs/read-only.md),
+	// is not the cutover's business: the follower stays with the old database.
+	if all, _ := replica.without(); all > 0 || replica.asked != replica.answers || replica.answers != replica.from[source{older, true}] {
+		t.Errorf("a replica connection did not read on: %s; answers %v, %v", replica, replica.from, replica.gaps)
+	}
 	fmt.Printf("read-only: %s (target: at most 30 s in all)\n", r)
+	fmt.Printf("read-only: on a replica connection %s\n", replica)
 	for _, x := range s.heroku.Rows() {
 		if x.App == "orders" {
 			fmt.Printf("read-only: %s; the stop is pg_upgrade's time + %.1f s (target: at most 10 s)\n", x, (x.Stop - x.Upgrade).Seconds())
@@ -83,6 +96,31 @@ func readsOn(t *testing.T, s *sandbox, p *player) {
 	for _, g := range r.gaps {
 		t.Logf("without an answer for %.2f s: %s", g.took.Seconds(), g.why)
 	}
+}
+
+// replica makes a follower of an app's database, as an app with a replica
+// connection has one, and says its URL.
+func (s *sandbox) replica(t *testing.T, p *player, app string) string {
+	t.Helper()
+	var vars map[string]string
+	s.ask(t, "GET", "/apps/"+app+"/config-vars", nil, &vars)
+	s.ask(t, "POST", "/apps/"+app+"/addons", map[string]any{"plan": "heroku-postgresql:standard-0", "name": app + "-replica",
+		"config": map[string]any{"follow": vars["DATABASE_URL"]}, "attachment": map[string]any{"name": "REPLICA"}}, nil)
+	if err := p.until(t.Context(), func() bool {
+		var releases []struct{ Status string }
+		s.ask(t, "GET", "/apps/"+app+"/releases", nil, &releases)
+		for _, x := range releases {
+			if x.Status != "succeeded" { // the name's own
+				return false
+			}
+		}
+		d, ok := s.database(app + "-replica")
+		return ok && d.State == "provisioned" && d.BehindKnown
+	}); err != nil {
+		t.Fatalf("the replica did not come: %v", err)
+	}
+	s.ask(t, "GET", "/apps/"+app+"/config-vars", nil, &vars)
+	return vars["REPLICA_URL"]
 }
 
 // restarting makes the restarts of dynos and the release phase take as long by
@@ -104,7 +142,7 @@ func (s *sandbox) flagsCleared(t *testing.T) {
 	}
 	old := 0
 	for name, url := range vars {
-		if !strings.HasSuffix(name, "_URL") || !strings.HasPrefix(url, "postgres://") {
+		if !strings.HasSuffix(name, "_URL") || name == "REPLICA_URL" || !strings.HasPrefix(url, "postgres://") {
 			continue
 		}
 		want := "off"

@@ -28,6 +28,9 @@ func TestWaysBackRules(t *testing.T) {
 		f.w.Survey.Value.Findings = []ops.Finding{{Check: "H5", Verdict: ops.Block, Unknown: true, Evidence: "unknown: HTTP 500"}}
 	}
 	created := func(f *fixture) { f.sent(ops.ActCreate, ops.StepFollowerCreate, newDB.Name, ops.OutcomeDone) }
+	stranger := func(f *fixture) {
+		f.w.Old.Attachments.Value = append(f.w.Old.Attachments.Value, ops.Attachment{ID: "att-9", Name: "DATABASE", App: ops.Ref{ID: "app-9", Name: "billing"}, Addon: oldDB})
+	}
 	gone := func(f *fixture) { f.w.New.Addon.Value = Found[ops.Addon]{} }
 	play(t, []row{
 		// Before anything is there.
@@ -155,6 +158,10 @@ func TestWaysBackRules(t *testing.T) {
 			f.ago(ExactLimit)
 		}, want{kind: Again, step: ops.StepReturnUnfence, says: "cannot be read"}},
 		{"lag zero at the limit is proven to its end", ops.StepCatchUpExact, func(f *fixture) { f.ago(ExactLimit) }, want{kind: Wait, says: "1 of 3"}},
+
+		{"an app that is given the old database behind the fence goes back", ops.StepCatchUpExact, stranger, want{kind: Again, step: ops.StepReturnUnfence, says: "was attached to `billing` as DATABASE"}},
+		{"also right before the switch", ops.StepPromote, stranger, want{kind: Again, step: ops.StepReturnUnfence, says: "was attached to `billing` as DATABASE"}},
+		{"whether one was cannot be read: wait", ops.StepPromote, func(f *fixture) { f.w.Old.Attachments = ops.Unknown[[]ops.Attachment]("503") }, want{kind: Wait, says: "503"}},
 
 		// The switch.
 		{"a release that does not end calls for help", ops.StepPromote, func(f *fixture) {

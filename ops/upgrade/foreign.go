@@ -1,7 +1,9 @@
 package upgrade
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pgupgrade/pgupgrade/ops"
@@ -19,11 +21,27 @@ func foreign(run ops.Run, w World) (changes []string, unreadable string) {
 		}
 		changes = append(changes, foreignTo(run, b, f)...)
 	}
+	others, why := foreignApps(run, w)
+	unreadable = cmp.Or(unreadable, why)
 	written, why := foreignInside(run, w)
-	if unreadable == "" {
-		unreadable = why
+	return slices.Concat(changes, others, written), cmp.Or(unreadable, why)
+}
+
+// foreignApps names apps that are not of this run and were given the old database
+// behind the fence: nobody stopped them.
+func foreignApps(run ops.Run, w World) (changes []string, unreadable string) {
+	if needs[run.Step]&needOldAttachments == 0 {
+		return nil, ""
 	}
-	return append(changes, written...), unreadable
+	if !w.Old.Attachments.Known {
+		return nil, fmt.Sprintf("the attachments of %s (%s)", run.Database.Name, unread(w.Old.Attachments))
+	}
+	for _, a := range w.Old.Attachments.Value {
+		if _, of := headingOf(run).base.App(a.App.ID); !of {
+			changes = append(changes, fmt.Sprintf("`%s` was attached to `%s` as %s", run.Database.Name, a.App.Name, a.Name))
+		}
+	}
+	return changes, ""
 }
 
 // foreignInside names what was written to the old database since it was proven
@@ -39,6 +57,9 @@ func foreignInside(run ops.Run, w World) (changes []string, unreadable string) {
 	}
 	if !sql.Fence.Value.On() {
 		changes = append(changes, fmt.Sprintf("`%s` was made writable", run.Database.Name))
+	}
+	if why := ops.Incomparable(still.Value, sql.Activity.Value); why != "" {
+		changes = append(changes, fmt.Sprintf("`%s` was restarted or replaced, so whether somebody wrote to it cannot be told (%s)", run.Database.Name, why))
 	}
 	written, _ := ops.WrittenSince(still.Value, sql.Activity.Value)
 	for i, x := range written {

@@ -51,7 +51,7 @@ func (t *turn) keptOutByHand() string {
 	}
 	var undo []string
 	for _, db := range t.closed() {
-		undo = append(undo, clearByHand(placeOf(t.run, db.ID), t.w.database(t.run, db.ID)))
+		undo = append(undo, clearByHand(placeOf(t.run, db.ID), t.w.database(t.run, db.ID), ops.DBFence{}))
 	}
 	if reading {
 		undo = append(undo, unflagByHand(t.run.Plan)...)

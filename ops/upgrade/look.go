@@ -20,8 +20,9 @@ const (
 	needHealth
 	needDynos // dynos only
 	needOld
-	needRetired // the database that is to be destroyed, with its attachments
-	needNew     // add-on by id or name
+	needOldAttachments // on every app, also on those that are not of the run
+	needRetired        // the database that is to be destroyed, with its attachments
+	needNew            // add-on by id or name
 	needNewInfo
 	needNewUpgrade
 	needNewAttachments
@@ -39,10 +40,10 @@ var needs = map[ops.Step]need{
 	ops.StepCatchUp:        needNewInfo | needOld,
 	ops.StepGateCutover:    needFlag | needNewInfo | needOld | needBackup | needSurvey | needApps | needBuilds | needHealth,
 	ops.StepFence:          needApps | needFlag,
-	ops.StepCatchUpExact:   needApps | needNewInfo | needOld,
+	ops.StepCatchUpExact:   needApps | needNewInfo | needOld | needOldAttachments,
 	ops.StepUpgrade:        needApps | needNewInfo | needNewUpgrade,
-	ops.StepVerifyNew:      needApps | needNew | needNewInfo | needNewUpgrade,
-	ops.StepPromote:        needApps | needNew | needNewInfo | needNewUpgrade | needHosts,
+	ops.StepVerifyNew:      needApps | needNew | needNewInfo | needNewUpgrade | needOldAttachments,
+	ops.StepPromote:        needApps | needNew | needNewInfo | needNewUpgrade | needOldAttachments | needHosts,
 	ops.StepUnfence:        needApps | needFlag,
 	ops.StepVerifyApp:      needDynos | needHealth,
 	ops.StepSoak:           needRetired,
@@ -99,6 +100,7 @@ func (r *Runner) look(ctx context.Context, run ops.Run, w World, n need) World {
 		}
 	}
 	l.old(n)
+	l.oldAttachments(n)
 	l.retired(n)
 	l.new(n)
 	l.inside()
@@ -193,6 +195,12 @@ func (l *looker) old(n need) {
 	if n&needOld != 0 {
 		read(l, func(v ops.Fact[Found[ops.Addon]]) { l.w.Old.Addon = v }, func(c context.Context) (Found[ops.Addon], error) { return exists(l.Heroku.Addon(c, id)) })
 		read(l, func(v ops.Fact[ops.Database]) { l.w.Old.Info = v }, func(c context.Context) (ops.Database, error) { return l.Heroku.Database(c, id) })
+	}
+}
+
+func (l *looker) oldAttachments(n need) {
+	if id := l.run.Database.ID; n&needOldAttachments != 0 {
+		read(l, func(v ops.Fact[[]ops.Attachment]) { l.w.Old.Attachments = v }, func(c context.Context) ([]ops.Attachment, error) { return l.Heroku.AddonAttachments(c, id) })
 	}
 }
 

@@ -40,7 +40,7 @@ func (r *Runner) plan(run ops.Run, f check.Facts, set ops.Settings) *ops.RunPlan
 	p.OldAlias = spareName(f.OnDatabase.Value, p.BillingApp, "PG"+from+"_"+strings.ToUpper(suffix))
 	own := check.AppFacts{Ref: run.App, HealthURL: set.HealthURL, Flag: set.ReadOnlyFlag, App: f.App, Formation: f.Formation}
 	for _, x := range append([]check.AppFacts{own}, f.Others...) {
-		p.Apps = append(p.Apps, planApp(x, f.OnDatabase.Value))
+		p.Apps = append(p.Apps, planApp(x, f.OnDatabase.Value, p.BillingApp))
 	}
 	p.Reach = reach(f.OnDatabase.Value, run.Database, p.BillingApp)
 	p.SQL, p.SQLWhy = insideWhy(f.Server)
@@ -106,10 +106,12 @@ func insideWhy(s ops.Fact[ops.Server]) (bool, string) {
 
 // planApp lists every name under which the app has the old database: all of
 // them move, whatever they are called, since the app may use any.
-func planApp(x check.AppFacts, on []ops.Attachment) ops.PlanApp {
+// Only the spare names that runs give on the billing app stay.
+func planApp(x check.AppFacts, on []ops.Attachment, billing ops.Ref) ops.PlanApp {
 	app := ops.PlanApp{Ref: x.Ref, ReleasePhase: check.HasReleasePhase(x.Formation.Value), HealthURL: cmp.Or(x.HealthURL, x.App.Value.WebURL), Flag: x.Flag}
 	for _, a := range on {
-		if a.App.ID == x.Ref.ID && !spare.MatchString(a.Name) {
+		kept := a.App.ID == billing.ID && a.Namespace == "" && spare.MatchString(a.Name)
+		if a.App.ID == x.Ref.ID && !kept {
 			app.Attachments = append(app.Attachments, ops.PlanAttachment{ID: a.ID, Name: a.Name, Namespace: a.Namespace})
 		}
 	}

@@ -186,7 +186,7 @@ func insideNeeds(run ops.Run) (old, new, retired need, kept []string) {
 	case ops.StepRollbackAttach, ops.StepRollbackUnfence:
 		old = insideFence
 	case ops.StepRollbackLift:
-		new = insideFence
+		old, new = insideFence, insideFence
 	}
 	return
 }

@@ -145,6 +145,9 @@ func TestInside(t *testing.T) {
 		// Foreign writes.
 		{"a write during the upgrade goes back", ops.StepUpgrade, old(func(s *SQLFacts) { s.Activity = ops.Known(activity(0, wrote)) }), want{kind: Again, step: ops.StepReturnUnfence, says: "was written to (public.orders: 3 inserted)"}},
 		{"a fence that was taken down goes back", ops.StepUpgrade, old(func(s *SQLFacts) { s.Fence = ops.Known(open) }), want{kind: Again, step: ops.StepReturnUnfence, says: "made writable"}},
+		{"a restart behind the fence goes back: nothing can be told any more", ops.StepUpgrade, old(func(s *SQLFacts) {
+			s.Activity = ops.Known(activity(0, func(a *ops.Activity) { a.Reset = "r2" }))
+		}), want{kind: Again, step: ops.StepReturnUnfence, says: "cannot be told"}},
 		{"transaction ids of the server's own do not", ops.StepUpgrade, old(func(s *SQLFacts) {
 			s.Activity = ops.Known(activity(0, func(a *ops.Activity) { a.NextXID += 5 }))
 		}), want{kind: Act, act: ops.ActUpgrade}},
@@ -197,6 +200,17 @@ func TestInside(t *testing.T) {
 			f.run.StepSince = now.Add(-3 * time.Minute)
 		}), want{kind: Again, says: "RESET default_transaction_read_only"}},
 		{"what somebody else set meanwhile is theirs, where it keeps nobody from writing", ops.StepReturnUnfence, old(func(s *SQLFacts) { s.Fence = ops.Known(ops.DBFence{Setting: "off", Owner: true}) }), want{kind: Act, act: ops.ActScale}},
+		{"the answer to the fence was lost: it may come late", ops.StepReturnUnfence, with(func(f *fixture) {
+			f.w.Old.SQL.Fence = ops.Known(open)
+			f.sent(ops.ActFenceDB, ops.StepFence, oldDB.ID, ops.OutcomeUnknown)
+			f.ended(time.Second)
+		}), want{kind: Wait, says: "read-only late"}},
+		{"the command restores what was set", ops.StepReturnUnfence, with(func(f *fixture) {
+			unreached(f)
+			f.run.StepSince = now.Add(-3 * time.Minute)
+			before := ops.DBFence{Setting: "off", Owner: true}
+			f.run.SQL.Before = &before
+		}), want{kind: Again, says: `SET default_transaction_read_only = '\''off'\''; COMMIT'`}},
 		{"cleared: open", ops.StepReturnUnfence, old(func(s *SQLFacts) { s.Fence = ops.Known(open) }), want{kind: Act, act: ops.ActScale}},
 	})
 }

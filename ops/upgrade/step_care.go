@@ -13,6 +13,9 @@ import (
 // after it people are told what is missing.
 const careFor = 15 * time.Minute
 
+// scheduleShows is how long a schedule that was made may take to be listed.
+const scheduleShows = 30 * time.Second
+
 // uncared reports whether something that lived on the old database is not yet
 // known to be on the new one.
 func uncared(run ops.Run) bool {
@@ -40,6 +43,9 @@ func (t *turn) care() bool {
 		if !t.w.Schedules.Known {
 			t.blind("the backup schedules of the new database", t.w.Schedules.Why)
 			return false
+		}
+		if last, ok := t.w.last(ops.ActSchedule, t.run.Step, target); ok && last.Outcome == ops.OutcomeDone && t.now.Sub(last.EndedAt) > scheduleShows {
+			continue // made, Heroku says, and not seen: making it again and again would not help
 		}
 		refusal := t.try(ops.Act{Kind: ops.ActSchedule, Target: target, Args: map[string]string{
 			"addon": t.run.Follower.ID, "hour": strconv.Itoa(s.Hour), "timezone": s.Timezone, "name": s.Name}}, "Making the backup schedule "+s.String()+" again.")

@@ -155,7 +155,7 @@ func (t *turn) cleared(db ops.Ref, facts SQLFacts, before *ops.DBFence) bool {
 	if !now.Known {
 		if t.now.Sub(t.run.StepSince) > 2*time.Minute {
 			t.help("`%s` cannot be reached by SQL (%s), so whether it is still read-only is not known, and users stay outside. By hand: `%s`. Then `/pgupgrade retry %s`.",
-				db.Name, now.Why, clearByHand(placeOf(t.run, db.ID), t.w.database(t.run, db.ID)), t.run.App.Name)
+				db.Name, now.Why, clearByHand(placeOf(t.run, db.ID), t.w.database(t.run, db.ID), *before), t.run.App.Name)
 			return false
 		}
 		t.blind("`"+db.Name+"` by SQL", now.Why)
@@ -164,11 +164,15 @@ func (t *turn) cleared(db ops.Ref, facts SQLFacts, before *ops.DBFence) bool {
 	// A setting of somebody else's that lets everybody write is theirs.
 	if now.Value.Same(*before) || !now.Value.On() {
 		t.seen(ops.ActClearDB, db.ID)
+		if until := t.late(db.ID, ops.ActFenceDB); t.now.Before(until) {
+			t.wait(until.Sub(t.now), "Making sure that `%s` is not made read-only late.", db.Name)
+			return false
+		}
 		return true
 	}
 	if refusal := t.try(ops.Act{Kind: ops.ActClearDB, Target: db.ID, Args: map[string]string{"setting": before.Setting}}, "Making `"+db.Name+"` writable again."); refusal != "" {
 		t.help("`%s` cannot be made writable again: %s. Users stay outside. By hand: `%s`. Then `/pgupgrade retry %s`.",
-			db.Name, refusal, clearByHand(placeOf(t.run, db.ID), t.w.database(t.run, db.ID)), t.run.App.Name)
+			db.Name, refusal, clearByHand(placeOf(t.run, db.ID), t.w.database(t.run, db.ID), *before), t.run.App.Name)
 	}
 	return false
 }
@@ -185,9 +189,9 @@ func (w World) database(run ops.Run, addonID string) string {
 }
 
 // clearByHand is the command that lifts the database fence without the bot.
-func clearByHand(at ops.Place, database string) string {
+func clearByHand(at ops.Place, database string, before ops.DBFence) string {
 	if database == "" {
 		database = "NAME"
 	}
-	return fmt.Sprintf(`heroku pg:psql %s -a %s -c 'BEGIN READ WRITE; ALTER DATABASE "%s" RESET default_transaction_read_only; COMMIT'`, at.Var, at.App, database)
+	return fmt.Sprintf(`heroku pg:psql %s -a %s -c '%s'`, at.Var, at.App, strings.ReplaceAll(before.Undo(database), "'", `'\''`))
 }

@@ -210,7 +210,7 @@ func (t *turn) beginFence(d ops.Decision) {
 	t.run.SQL = ops.SQLWork{On: t.run.Plan.SQL, Why: t.run.Plan.SQLWhy}
 	if t.run.SQL.On {
 		undo = append(unflagByHand(t.run.Plan), undo...)
-		undo = append([]string{clearByHand(oldPlace(t.run), t.w.database(t.run, t.run.Database.ID))}, undo...)
+		undo = append([]string{clearByHand(oldPlace(t.run), t.w.database(t.run, t.run.Database.ID), ops.DBFence{})}, undo...)
 	}
 	t.run.Outage.From = t.now
 	t.run.Outage.Limit = t.now.Add(t.run.Plan.Forecast.Limit)

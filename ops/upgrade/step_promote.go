@@ -2,6 +2,7 @@ package upgrade
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -190,7 +191,7 @@ func (t *turn) restored() bool {
 			return false
 		}
 		t.seen(ops.ActMaintenance, b.Name)
-		if until := t.unsettled(b.Name); t.now.Before(until) {
+		if until := t.late(b.Name, ops.ActMaintenance, ops.ActScale); t.now.Before(until) {
 			t.wait(until.Sub(t.now), "Open again; making sure that no earlier call takes effect late.")
 			return false
 		}
@@ -198,12 +199,12 @@ func (t *turn) restored() bool {
 	return true
 }
 
-// unsettled is until when a call to an app whose answer was lost may still take
-// effect, such as maintenance mode that was to be turned on before the way back.
-func (t *turn) unsettled(app string) time.Time {
+// late is until when a call whose answer was lost may still take effect, such as
+// maintenance mode that was to be turned on before the way back.
+func (t *turn) late(target string, kinds ...ops.ActKind) time.Time {
 	var until time.Time
 	for _, a := range t.w.Acts {
-		if (a.Kind == ops.ActMaintenance || a.Kind == ops.ActScale) && a.Target == app && a.Outcome == ops.OutcomeUnknown {
+		if slices.Contains(kinds, a.Kind) && a.Target == target && a.Outcome == ops.OutcomeUnknown {
 			until = latest(until, a.EndedAt.Add(settle))
 		}
 	}

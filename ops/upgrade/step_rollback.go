@@ -116,7 +116,7 @@ func (t *turn) recordRollback() {
 	t.run.Rollback.Baseline = b
 	if t.run.SQL.On { // both will be read-only; the app's own is to take writes
 		for _, db := range []ops.Ref{t.run.Database, t.run.Follower} {
-			undo = append([]string{clearByHand(placeOf(t.run, db.ID), t.w.database(t.run, db.ID)) + " # if the app uses " + db.Name}, undo...)
+			undo = append([]string{clearByHand(placeOf(t.run, db.ID), t.w.database(t.run, db.ID), ops.DBFence{}) + " # if the app uses " + db.Name}, undo...)
 		}
 	}
 	t.say(ops.EventUndo, "%s", strings.Join(undo, "\n"))
@@ -265,7 +265,7 @@ func (t *turn) stay(format string, args ...any) {
 // could not end, the fence stays and people are called again.
 func rollbackLift(t *turn) {
 	rb, why := t.run.Rollback, note(t.run)
-	if !t.cleared(t.run.Follower, t.w.New.SQL, t.run.SQL.NewBefore) {
+	if !t.cleared(t.run.Follower, t.w.New.SQL, t.run.SQL.NewBefore) || !t.shutAgain() {
 		return
 	}
 	if rb.Fenced {
@@ -281,6 +281,24 @@ func rollbackLift(t *turn) {
 	t.lifted(why)
 }
 
+// shutAgain makes the old database read-only again, where the rollback had made it
+// writable before it was given up. Users do not wait for it for longer than a minute.
+func (t *turn) shutAgain() bool {
+	in, now := &t.run.SQL, t.w.Old.SQL.Fence
+	if in.Fence == nil || t.run.Rollback.Origin == ops.StepReturnAttach || t.now.Sub(t.run.StepSince) > insideFor {
+		return true
+	}
+	if !now.Known {
+		t.blind("`"+t.run.Database.Name+"` by SQL", now.Why)
+		return false
+	}
+	if now.Value.On() {
+		t.seen(ops.ActFenceDB, t.run.Database.ID)
+		return true
+	}
+	return t.try(ops.Act{Kind: ops.ActFenceDB, Target: t.run.Database.ID}, "Making `"+t.run.Database.Name+"` read-only again.") != ""
+}
+
 // note is why the step before this one was left.
 func note(run ops.Run) string {
 	for i := len(run.Steps) - 1; i >= 0; i-- {
@@ -292,6 +310,9 @@ func note(run ops.Run) string {
 }
 
 func (t *turn) lifted(why string) {
+	if fence := t.w.Old.SQL.Fence; t.run.Step == ops.StepRollbackLift && t.run.SQL.Fence != nil && t.run.Rollback.Origin != ops.StepReturnAttach && (!fence.Known || !fence.Value.On()) {
+		t.say(ops.EventWarning, "Whether `%s` is read-only is not known: whoever has its URL may write to it, and nobody would see those rows.", t.run.Database.Name)
+	}
 	t.run.Rollback.Lifted = t.now
 	t.run.SQL.NewBefore, t.run.SQL.NewFence = nil, nil
 	t.run.Returning = t.run.Rollback.Origin == ops.StepReturnAttach

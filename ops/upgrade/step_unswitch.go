@@ -96,6 +96,11 @@ func returnAttach(t *turn) {
 			return
 		}
 	}
+	for _, app := range t.run.Plan.Apps {
+		if r := newest(t.w.Apps[app.ID].Releases.Value); r.Status != ops.ReleaseSucceeded {
+			t.say(ops.EventWarning, "Release v%d of `%s` (%s) %s; its current release leads to `%s` all the same.", r.Version, app.Name, r.Description, r.Status, t.run.Database.Name)
+		}
+	}
 	t.done("%s to `%s` again.", t.lead(), t.run.Database.Name)
 	t.to(ops.StepReturnUnfence, "every app uses the old database")
 }
@@ -122,9 +127,6 @@ func (t *turn) returned(app ops.PlanApp) bool {
 		if !f.Hosts.Value[name.Name+"_URL"].SameServer(old.Value.Endpoint) {
 			return t.released(app, old)
 		}
-	}
-	if r := newest(f.Releases.Value); r.Status != ops.ReleaseSucceeded {
-		t.say(ops.EventWarning, "Release v%d of `%s` (%s) %s; its current release leads to `%s` all the same.", r.Version, app.Name, r.Description, r.Status, t.run.Database.Name)
 	}
 	return true
 }
