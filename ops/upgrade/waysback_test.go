@@ -19,6 +19,7 @@ type cell struct {
 	*world
 	t       *testing.T
 	step    ops.Step
+	inside  bool // the databases can be reached by SQL
 	route   route
 	id      string
 	struck  bool
@@ -84,7 +85,7 @@ func routeTo(step ops.Step) route {
 
 // play leads a run to the step, lets the event happen, and follows it to its end.
 func (c *cell) play(t *testing.T) ending {
-	c.t, c.route, c.world = t, routeTo(c.step), &world{}
+	c.t, c.route, c.world = t, routeTo(c.step), &world{sql: c.inside}
 	if c.route == undone {
 		c.stock = twoNames
 	}
