@@ -153,6 +153,9 @@ func decided(run Run, d Decision) Event {
 		verb = "approved"
 	}
 	what := map[Gate]string{GateCreate: "creating the follower", GateCutover: "the cutover", GateDestroy: "destroying `" + run.Retired().Name + "`", GateRollback: "going back to `" + run.Database.Name + "`", GateLoss: "going back without a count of what is lost"}[d.Gate]
+	if d.Gate == GateLoss && run.SQL.Loss != nil && run.SQL.Loss.Known() {
+		what = "going back and losing what was counted"
+	}
 	text := d.Actor.Mention() + " " + verb + " " + what
 	if d.Gate == GateApp {
 		text = d.Actor.Mention() + " says the app looks good"
