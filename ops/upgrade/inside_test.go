@@ -53,12 +53,16 @@ func newInsides(now func() time.Time) *insides {
 func (m *insides) add(d herokutest.Data, id string, leader *inside) *inside {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	x := &inside{Data: d, m: m, id: id, leader: leader, system: "s-" + id, setting: m.before, reset: "r-" + id, tables: map[string]ops.TableCounts{}, xid: 700, end: 1000}
+	x := &inside{Data: d, m: m, id: id, leader: leader, system: "s-" + id, setting: m.before, reset: "r-" + id, tables: emptyTables(), xid: 700, end: 1000}
 	if leader != nil {
 		x.system = leader.system
 	}
 	m.all = append(m.all, x)
 	return x
+}
+
+func emptyTables() map[string]ops.TableCounts {
+	return map[string]ops.TableCounts{"public.rows": {OID: 1, File: 1}}
 }
 
 func (m *insides) Create(spec herokutest.DataSpec, now time.Time) herokutest.Data {
@@ -140,7 +144,7 @@ func (d *inside) Unfollow(now time.Time) { d.leave(); d.Data.Unfollow(now) }
 func (d *inside) Upgrade(major string, now time.Time) {
 	d.leave()
 	d.m.mu.Lock()
-	d.system, d.reset, d.tables = d.system+"-"+major, d.reset+"-"+major, map[string]ops.TableCounts{}
+	d.system, d.reset, d.tables = d.system+"-"+major, d.reset+"-"+major, emptyTables()
 	d.m.mu.Unlock()
 	d.Data.Upgrade(major, now)
 }
@@ -218,7 +222,7 @@ func (c *insideClient) Write(n int, now time.Time) {
 	is := c.j.Acknowledged()
 	if wrote := is.Count() - was.Count(); wrote > 0 {
 		t := d.tables["public.rows"]
-		t.OID, t.File, t.Ins = 1, 1, t.Ins+wrote
+		t.Ins += wrote
 		d.tables["public.rows"] = t
 		d.xid++
 		d.end += ops.LSN(100 * wrote)

@@ -20,6 +20,7 @@ type never struct {
 	id, app string
 	was     herokutest.AppView // before the run
 	touched bool               // somebody else changed something between fence and switch
+	scaled  bool               // somebody else started dynos
 	staged  bool               // somebody else changed formation or maintenance: they are theirs
 	run     ops.Run            // as of the last check
 	events  []ops.Event
@@ -120,7 +121,7 @@ func (n *never) promoted(o herokutest.Overview, a herokutest.AppView, run ops.Ru
 // database that the app uses is read-only, and nobody is out of it on the new one
 // while the old one is writable.
 func (n *never) fences(a herokutest.AppView, run ops.Run, moment string) {
-	if n.w.insides == nil || run.Baseline == nil || n.staged || n.touched || count(a.Formation) == 0 {
+	if n.w.insides == nil || run.Baseline == nil || n.staged || n.touched || n.scaled || count(a.Formation) == 0 {
 		return
 	}
 	own := (ops.DBFence{Setting: n.w.before}).On()
@@ -318,9 +319,31 @@ func (n *never) decided(step ops.Step, kind ops.ActKind, run ops.Run, all []ops.
 		n.broken(7, "users are kept out without a decision")
 	case step == ops.StepRollbackFence && kind == ops.ActMaintenance && !yes(ops.GateRollback, "rollback:"+run.ID+":"+run.Database.ID+":"+run.Follower.ID, run.Rollback.From, ""):
 		n.broken(7, "a rollback begins without a decision")
-	case step == ops.StepRollbackAttach && kind == ops.ActPromote && !yes(ops.GateLoss, ops.LossDigest(run), run.StepSince, ""):
+	case step == ops.StepRollbackAttach && kind == ops.ActPromote && !yes(ops.GateLoss, ops.LossDigest(run), run.StepSince, "") && !n.lossless(run):
 		n.broken(7, "the old database is attached without the second decision")
 	}
+}
+
+// lossless reports whether every row of the new database is in the old one: then
+// nobody need be asked twice.
+func (n *never) lossless(run ops.Run) bool {
+	if n.w.insides == nil {
+		return false
+	}
+	has, err := n.w.insides.of(run.Follower.ID).Held(context.Background())
+	if err != nil {
+		n.w.t.Fatal(err)
+	}
+	old, err := n.w.insides.of(run.Database.ID).Held(context.Background())
+	if err != nil {
+		n.w.t.Fatal(err)
+	}
+	for writer, rows := range has {
+		if rows.Missing(old[writer]) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // ended looks at what a run leaves behind.

@@ -208,6 +208,7 @@ func foreign(step ops.Step) map[string]*cell {
 func foreignCell(step ops.Step, what, arg string) *cell {
 	c := &cell{step: step, strike: func(c *cell) {
 		c.stageWith(what, "orders", arg)
+		c.never.scaled = what == "scale worker"
 		c.never.touched = !step.Before(ops.StepFence) && !ops.StepPromote.Before(step) && !step.Rollback()
 	}}
 	if step == ops.StepReturnAttach && what == "one-off" {
