@@ -35,10 +35,21 @@ func browser(t *testing.T, url string) context.Context {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1500, 950),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en-GB"))
-	alloc, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	// The test's own context ends before its cleanup: the browser would be killed,
+	// and leave folders behind.
+	alloc, cancel := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	t.Cleanup(cancel)
 	ctx, cancelPage := chromedp.NewContext(alloc, chromedp.WithErrorf(func(string, ...any) {}))
 	t.Cleanup(cancelPage)
+	if err := chromedp.Run(ctx); err != nil { // starts it: what it is started with may not end before it
+		t.Fatalf("start the browser: %v", err)
+	}
+	whole := ctx
+	t.Cleanup(func() {
+		ended := make(chan struct{})
+		go func() { defer close(ended); _ = chromedp.Cancel(whole) }() // it may have ended by itself
+		within(t, ended, "the end of the browser")
+	})
 	ctx, cancelTime := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancelTime)
 	if err := chromedp.Run(ctx, chromedp.Navigate(url), chromedp.WaitVisible("#people .person")); err != nil {

@@ -16,6 +16,7 @@ const (
 	refillMinute = 75
 	spared       = limit / 5  // for cutovers: below it, calls that can wait queue
 	sparedActs   = limit / 30 // for changes: below it they are put off, and a cutover's reads queue
+	askEvery     = 10 * time.Second
 )
 
 // budget is what is left of the rate limit, as far as answers told. Other
@@ -25,9 +26,10 @@ type budget struct {
 	now      func() time.Time
 	left     float64 // when the last answer came
 	at       time.Time
-	underway float64 // calls whose answer has not come
-	waiting  turns   // of calls that can wait
-	urgent   turns   // of a cutover's reads
+	underway float64   // calls whose answer has not come
+	told     time.Time // when an answer last came, or was asked for
+	waiting  turns     // of calls that can wait
+	urgent   turns     // of a cutover's reads
 }
 
 func newBudget(now func() time.Time) *budget { return &budget{now: now, left: limit, at: now()} }
@@ -72,6 +74,7 @@ func (b *budget) saw(resp *http.Response) {
 	b.refill()
 	b.underway--
 	b.left--
+	b.told = b.at
 	if resp == nil {
 		return
 	}
@@ -110,7 +113,13 @@ func (b *budget) reserve(urgent bool, deadline time.Time, most time.Duration) (t
 	}
 	left := b.left - b.underway
 	if !urgent && left < sparedActs {
-		return 0, false
+		// When nobody asked for a while, one goes: its answer tells what is left by
+		// now. A 429 alone says nothing about that.
+		if b.at.Sub(b.told) < askEvery {
+			return 0, false
+		}
+		b.told = b.at
+		return 0, true
 	}
 	apart := gap(left, spare)
 	if apart == 0 {

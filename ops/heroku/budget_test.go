@@ -198,6 +198,14 @@ func TestRemainingIsBelieved(t *testing.T) {
 	if _, ok := b.reserve(false, now.Add(time.Hour), time.Hour); ok {
 		t.Error("what is kept for changes was given to a read that can wait")
 	}
+	b.send()
+	b.saw(answer(429, "0"))
+	now = now.Add(askEvery)
+	_, first := b.reserve(false, now.Add(time.Minute), time.Minute)
+	_, second := b.reserve(false, now.Add(time.Minute), time.Minute)
+	if !first || second {
+		t.Errorf("some time after a 429 one read asks what is left: %v, %v", first, second)
+	}
 }
 
 // over is a context whose time is over and whose timer has not fired yet, as it is
