@@ -45,7 +45,7 @@ var tales = append([]tale{
 		s.says(t, p, `
 			heroku does copy url on orders
 			ana: /pgupgrade start orders
-			pgupgrade: May the cutover begin? ... write nothing to it, unless it asks for read-write by itself
+			pgupgrade: May the cutover begin? ... unless it asks for read-write by itself
 			heroku does zero lag on the follower of orders
 			ben presses Approve cutover
 			pgupgrade: Writers stopped: ... `+"`postgresql-curved-41822`"+` is read-only, and nothing moved in it
