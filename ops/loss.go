@@ -171,7 +171,7 @@ func Measure(base, now Fact[Reading]) Loss {
 		}
 	}
 	// Nothing can be held back where no transaction id was drawn.
-	if held := b.Unsettled(); held != "" && b.NextXID != a.NextXID {
+	if held := b.Unsettled(time.Time{}); held != "" && b.NextXID != a.NextXID {
 		unknown("%s", held)
 	}
 	if b.Writing > 0 {

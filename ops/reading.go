@@ -141,11 +141,15 @@ const statsHeld = time.Minute
 // Unsettled names the sessions that may still hold back row counts, in words; ""
 // when the counters are complete. A session tells its counts when it ends, and
 // since PostgreSQL 15 within a minute after its last transaction; before that
-// an idle one may keep them for as long as it lives.
-func (a Activity) Unsettled() string {
+// an idle one may keep them for as long as it lives. A session that is never
+// idle for long, such as a reader's, has told all when a transaction of it ended a
+// minute after the last transaction id was drawn: quiet is since when none was,
+// by the database's clock, zero where that is not known.
+func (a Activity) Unsettled(quiet time.Time) string {
 	var who []Session
 	for _, s := range a.Sessions {
-		if a.Major >= 15 && s.Seen && s.State == "idle" && a.At.Sub(s.Since) > statsHeld {
+		told := a.At.Sub(s.Since) > statsHeld || !quiet.IsZero() && s.Since.Sub(quiet) > statsHeld
+		if a.Major >= 15 && s.Seen && s.State == "idle" && told {
 			continue
 		}
 		if s.Platform && !s.Writing {

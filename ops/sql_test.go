@@ -113,7 +113,9 @@ func TestStillBetween(t *testing.T) {
 
 func TestUnsettled(t *testing.T) {
 	idle := Session{Role: "u1", Seen: true, State: "idle", Since: noon.Add(-2 * time.Minute)}
-	fresh, busy, unseen := idle, idle, idle
+	fresh, busy, unseen, late := idle, idle, idle, idle
+	late.Since = noon.Add(-10 * time.Second)
+	quiet, soon := noon.Add(-90*time.Second), noon.Add(-50*time.Second)
 	fresh.Since = noon.Add(-30 * time.Second)
 	busy.State = "idle in transaction"
 	unseen.Seen = false
@@ -122,18 +124,23 @@ func TestUnsettled(t *testing.T) {
 		major int
 		s     Session
 		told  bool
+		quiet time.Time
 	}{
-		{"idle for long", 15, idle, true},
-		{"idle for long, before 15", 14, idle, false},
-		{"just idle", 15, fresh, false},
-		{"in a transaction", 15, busy, false},
-		{"not visible", 15, unseen, false},
-		{"the platform's", 15, Session{Platform: true}, true},
-		{"the platform's, writing", 15, Session{Platform: true, Writing: true}, false},
+		{"idle for long", 15, idle, true, time.Time{}},
+		{"idle for long, before 15", 14, idle, false, time.Time{}},
+		{"just idle", 15, fresh, false, time.Time{}},
+		{"in a transaction", 15, busy, false, time.Time{}},
+		{"not visible", 15, unseen, false, time.Time{}},
+		{"the platform's", 15, Session{Platform: true}, true, time.Time{}},
+		{"the platform's, writing", 15, Session{Platform: true, Writing: true}, false, time.Time{}},
+		{"a reader that went on for a minute after the last id", 15, late, true, quiet},
+		{"not for a minute yet", 15, late, false, soon},
+		{"in a transaction all the time", 15, busy, false, quiet},
+		{"before 15 it may keep them", 14, late, false, quiet},
 	} {
 		a := Activity{At: noon, Major: c.major, Sessions: []Session{c.s}}
-		if got := a.Unsettled() == ""; got != c.told {
-			t.Errorf("%s: %q", c.name, a.Unsettled())
+		if got := a.Unsettled(c.quiet); (got == "") != c.told {
+			t.Errorf("%s: %q", c.name, got)
 		}
 	}
 }

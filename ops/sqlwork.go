@@ -23,6 +23,8 @@ type SQLWork struct {
 	FencedAt time.Time `json:"fenced_at"`
 	Sampled  time.Time `json:"sampled"`  // of the first of two samples that may prove stillness
 	Moved    string    `json:"moved"`    // what was seen moving behind the fence, in words
+	NextXID  uint64    `json:"next_xid"` // of the old database at the last look before the switch
+	Quiet    time.Time `json:"quiet"`    // since when it stands there, by the database's clock
 	StillAt  time.Time `json:"still_at"` // nobody wrote: what every later look is compared with
 	Reached  int       `json:"reached"`  // readings in which the follower had replayed the leader's position
 	LastRead time.Time `json:"last_read"`
@@ -65,8 +67,8 @@ func Incomparable(still, now Activity) string {
 
 // WrittenSince says what was written to a database since it was seen still.
 // While sessions may hold back counts, or the two cannot be compared, unsettled
-// says so: nothing seen is then no proof.
-func WrittenSince(still, now Activity) (written []TableChange, unsettled string) {
+// says so: nothing seen is then no proof. quiet is as in Activity.Unsettled.
+func WrittenSince(still, now Activity, quiet time.Time) (written []TableChange, unsettled string) {
 	if why := Incomparable(still, now); why != "" {
 		return nil, why
 	}
@@ -79,5 +81,5 @@ func WrittenSince(still, now Activity) (written []TableChange, unsettled string)
 	case now.Prepared > 0:
 		return written, count(now.Prepared, "prepared transaction") + " can be committed at any time"
 	}
-	return written, now.Unsettled()
+	return written, now.Unsettled(quiet)
 }

@@ -58,8 +58,6 @@ func readsOn(t *testing.T, s *sandbox, p *player) {
 		ben fills in nothing
 		pgupgrade: May the cutover begin? ... will be read-only
 		ben presses Approve cutover
-		ben sees Accept and approve
-		ben fills in nothing
 		pgupgrade: Writers stopped ... The apps run on and read
 		pgupgrade: Upgraded to PostgreSQL 17
 		pgupgrade: The new database takes writes

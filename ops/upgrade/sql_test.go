@@ -177,6 +177,13 @@ func TestInside(t *testing.T) {
 				a.Sessions = []ops.Session{{PID: 9, Role: "u1", Seen: true, State: "idle", Since: now.Add(-time.Second), Began: now}}
 			}))
 		}), want{kind: Wait, says: "may not have told"}},
+		{"readers go on all the time, and no id was drawn for a minute", ops.StepVerifyNew, with(func(f *fixture) {
+			f.w.Old.SQL.Activity = ops.Known(activity(0, func(a *ops.Activity) {
+				a.NextXID++
+				a.Sessions = []ops.Session{{PID: 9, Role: "u1", Seen: true, State: "idle", Since: now.Add(-time.Second), Began: now}}
+			}))
+			f.run.SQL.NextXID, f.run.SQL.Quiet = f.w.Old.SQL.Activity.Value.NextXID, now.Add(-70*time.Second)
+		}), want{kind: Again, step: ops.StepPromote, says: "takes writes"}},
 		{"all proven", ops.StepVerifyNew, with(nil), want{kind: Again, step: ops.StepPromote, says: "takes writes"}},
 
 		// The switch that cannot go on.

@@ -131,7 +131,11 @@ func (t *turn) settled() bool {
 		t.blindInside(t.run.Database, firstWhy(t.w.Old.SQL.Activity.Why, t.w.Kept.Still.Why), t.back)
 		return false
 	}
-	_, unsettled := ops.WrittenSince(t.w.Kept.Still.Value, t.w.Old.SQL.Activity.Value)
+	in, now := &t.run.SQL, t.w.Old.SQL.Activity.Value
+	if in.Quiet.IsZero() || in.NextXID != now.NextXID {
+		in.NextXID, in.Quiet = now.NextXID, now.At
+	}
+	_, unsettled := ops.WrittenSince(t.w.Kept.Still.Value, now, in.Quiet)
 	if unsettled == "" {
 		return true
 	}
