@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ import (
 //	heroku works again                   no call fails any more
 //	slack does fail chat.update with 503 once   something happens at Slack (slacktest.Stages has the forms)
 //	setting PGUPGRADE_DOWNTIME_LIMIT=20s the bot is started with this setting
+//	databases: a model                   played on the model in memory, whatever --postgres says: nothing is reached by SQL, and times are scripted
 //	break kill                           presses the button of that name in the page's strip
 //
 // "..." stands for anything in between.
@@ -67,6 +69,7 @@ var forms = []struct {
 	{"mend", regexp.MustCompile(`^(heroku) works (again)$`)},
 	{"rows", regexp.MustCompile(`^(rows): (.+)$`)},
 	{"heroku", regexp.MustCompile(`^(heroku): (.+)$`)},
+	{"model", regexp.MustCompile(`^(databases): (a model)$`)},
 	{"setting", regexp.MustCompile(`^(setting) ([A-Z_]+=.+)$`)},
 	{"break", regexp.MustCompile(`^(break) (.+)$`)},
 }
@@ -200,7 +203,7 @@ func (p *player) line(ctx context.Context, l line) error {
 	case "mend":
 		p.heroku.ClearFaults()
 		return nil
-	case "setting": // the bot was started with it
+	case "setting", "model": // it was started so
 		return nil
 	case "break":
 		return p.doBreak(l.arg)
@@ -229,6 +232,11 @@ func scenarioSettings(lines []line) (out []string) {
 		}
 	}
 	return out
+}
+
+// needsModel reports whether a scenario is about what happens without SQL.
+func needsModel(lines []line) bool {
+	return slices.ContainsFunc(lines, func(l line) bool { return l.kind == "model" })
 }
 
 // holds reports whether what a line expects is there.
