@@ -10,7 +10,18 @@ import (
 	"testing"
 )
 
-var inARow = flag.Int("soak", 1, "how many plays on real clusters TestInARow plays, one after the other")
+var inARow = flag.Int("soak", 0, "how many plays TestOnClusters plays, one after the other; 0: each tale once, together")
+
+// fleets are the sandboxes on real clusters at a time: each has five servers and more.
+var fleets = make(chan struct{}, 3)
+
+// requireClusters is a change for begin.
+func requireClusters(t *testing.T) func(*options) {
+	t.Helper()
+	fleets <- struct{}{}
+	t.Cleanup(func() { <-fleets }) // the last one, after the sandbox was closed
+	return func(o *options) { o.postgres = "require" }
+}
 
 // tales are played on real clusters with every writer running.
 var tales = []struct {
@@ -68,9 +79,15 @@ var tales = []struct {
 }
 
 // TestOnClusters plays each tale on real PostgreSQL: no row is lost, and nothing
-// is left behind.
+// is left behind. `make soak` plays twenty in turn.
 func TestOnClusters(t *testing.T) {
 	t.Parallel()
+	for i := range *inARow {
+		t.Run(tales[i%len(tales)].name, func(t *testing.T) { onClusters(t, i%len(tales)) })
+	}
+	if *inARow > 0 {
+		return
+	}
 	for i, x := range tales {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
@@ -79,16 +96,10 @@ func TestOnClusters(t *testing.T) {
 	}
 }
 
-// TestInARow plays the tales in turn, one after the other: `make soak` plays twenty.
-func TestInARow(t *testing.T) {
-	t.Parallel()
-	for i := range *inARow {
-		t.Run(tales[i%len(tales)].name, func(t *testing.T) { onClusters(t, i%len(tales)) })
-	}
-}
-
 func onClusters(t *testing.T, tale int) {
-	s, err := open(t.Context(), options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "require"}, io.Discard)
+	o := options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built}
+	requireClusters(t)(&o)
+	s, err := open(t.Context(), o, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +190,7 @@ func TestTheDatabaseFence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := begin(t, func(o *options) { o.postgres = "require" })
+			s := begin(t, requireClusters(t))
 			p := newPlayer(t, s)
 			s.says(t, p, `
 				ana: /pgupgrade start orders
