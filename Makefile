@@ -20,7 +20,7 @@ bench: setup
 
 # Twenty upgrades in a row on real clusters: no row lost, nothing left behind.
 soak: setup
-	go test ./cmd/sandbox -run '^TestInARow$$' -v -timeout 60m -soak 20
+	go test ./cmd/sandbox -run '^TestOnClusters$$' -v -timeout 60m -soak 20
 
 sandbox:
 	go run ./cmd/sandbox

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
 )
 
 // TestTheStrip presses every button of it: what begins can be ended, and what
@@ -67,5 +71,31 @@ func TestLagThatRises(t *testing.T) {
 		ben presses Approve cutover
 		pgupgrade: Approved; waiting: the follower is ... commits behind
 		break lag-rises
+		pgupgrade: Writers stopped`)
+}
+
+// TestOnceTheRateLimitIsOver an approved cutover begins: that it is over is asked for,
+// at both of Heroku's APIs.
+func TestOnceTheRateLimitIsOver(t *testing.T) {
+	t.Parallel()
+	s := begin(t)
+	p := newPlayer(t, s)
+	s.says(t, p, `
+		ana: /pgupgrade start orders
+		pgupgrade: May the cutover begin
+		break heroku-busy
+		ben presses Approve cutover`)
+	for _, of := range []string{"/apps/", "/client/"} {
+		err := p.until(t.Context(), func() bool {
+			return slices.ContainsFunc(s.heroku.History(), func(h herokutest.Request) bool {
+				return h.Status == http.StatusTooManyRequests && strings.HasPrefix(h.Path, of)
+			})
+		})
+		if err != nil {
+			t.Fatalf("no call to %s was turned away: %v", of, err)
+		}
+	}
+	s.says(t, p, `
+		break heroku-busy
 		pgupgrade: Writers stopped`)
 }

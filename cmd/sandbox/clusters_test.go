@@ -13,7 +13,18 @@ import (
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
 )
 
-var inARow = flag.Int("soak", 1, "how many plays on real clusters TestInARow plays, one after the other")
+var inARow = flag.Int("soak", 0, "how many plays TestOnClusters plays, one after the other; 0: those that are told in every test of the whole, together")
+
+// fleets are the sandboxes on real clusters at a time: each has five servers and more.
+var fleets = make(chan struct{}, 3)
+
+// requireClusters is a change for begin.
+func requireClusters(t *testing.T) func(*options) {
+	t.Helper()
+	fleets <- struct{}{}
+	t.Cleanup(func() { <-fleets }) // the last one, after the sandbox was closed
+	return func(o *options) { o.postgres = "require" }
+}
 
 // tale is a story that is played on real clusters with every writer running.
 type tale struct {
@@ -23,7 +34,7 @@ type tale struct {
 	settings []string                         // of the bot
 	times    func(*herokutest.Times, float64) // nil: the stand-in's; else changes them for that speed
 	returns  bool                             // it ends on the old database
-	// some says that it is told in every test of the whole; the others with -soak.
+	// some says that it is told in every test of the whole; the others by `make soak`.
 	some bool
 }
 
@@ -114,11 +125,18 @@ var tales = append([]tale{
 }, slices.Concat(topologyTales, fenceTales, meterTales, readOnlyTales)...)
 
 // TestOnClusters plays each tale on real PostgreSQL: no row is lost, and nothing
-// is left behind.
+// is left behind. `make soak` plays twenty in turn.
 func TestOnClusters(t *testing.T) {
 	t.Parallel()
+	for i := range *inARow {
+		x := tales[i%len(tales)]
+		t.Run(x.name, func(t *testing.T) { onClusters(t, x) })
+	}
+	if *inARow > 0 {
+		return
+	}
 	for _, x := range tales {
-		if x.some || *inARow > 1 {
+		if x.some {
 			t.Run(x.name, func(t *testing.T) {
 				t.Parallel()
 				onClusters(t, x)
@@ -127,18 +145,10 @@ func TestOnClusters(t *testing.T) {
 	}
 }
 
-// TestInARow plays the tales in turn, one after the other: `make soak` plays twenty.
-func TestInARow(t *testing.T) {
-	t.Parallel()
-	for i := range *inARow {
-		x := tales[i%len(tales)]
-		t.Run(x.name, func(t *testing.T) { onClusters(t, x) })
-	}
-}
-
 func onClusters(t *testing.T, x tale) {
-	s, err := open(t.Context(), options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "require",
-		apps: x.apps, extra: x.settings, times: x.times}, io.Discard)
+	o := options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, apps: x.apps, extra: x.settings, times: x.times}
+	requireClusters(t)(&o)
+	s, err := open(t.Context(), o, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +278,7 @@ func TestTheDatabaseFence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := begin(t, func(o *options) { o.postgres = "require" })
+			s := begin(t, requireClusters(t))
 			p := newPlayer(t, s)
 			s.says(t, p, `
 				ana: /pgupgrade start orders

@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
@@ -89,12 +88,6 @@ func sandboxed(ctx context.Context, o options, out io.Writer) (err error) {
 	if o.play != "" {
 		if scenario, err = readScenario(o.play); err != nil {
 			return err
-		}
-		if slices.ContainsFunc(scenario, func(l line) bool { return l.kind == "needs" }) {
-			if o.postgres == "require" {
-				return errors.New("the scenario holds only with --postgres=off")
-			}
-			o.postgres = "off"
 		}
 	}
 	s, err := open(ctx, o, out)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,6 @@ import (
 //	once: Writers stopped                waits until one message of the bot, here or in a thread, holds this, and no other does
 //	heroku: orders maintenance off       waits until Heroku's side holds this
 //	rows: orders ... 0 missing           waits until the count of acknowledged rows says this
-//	needs --postgres=off                 holds only where the databases are a model
 //	heroku does deploy on orders         somebody does something at Heroku, or it will go wrong there; ": " and more may follow (herokutest.Server.Stage)
 //	heroku does survive on orders: web   the same, with an argument
 //	heroku does hide lag on the follower the same, to the newest database that follows another ("the follower of orders": the app's)
@@ -37,6 +37,7 @@ import (
 //	heroku works again                   no call fails any more
 //	slack does fail chat.update with 503 once   something happens at Slack (slacktest.Stages has the forms)
 //	setting PGUPGRADE_DOWNTIME_LIMIT=20s the bot is started with this setting
+//	databases: a model                   played on the model in memory, whatever --postgres says: nothing is reached by SQL, and times are scripted
 //	break kill                           presses the button of that name in the page's strip
 //
 // "..." stands for anything in between.
@@ -63,12 +64,12 @@ var forms = []struct {
 	{"once", regexp.MustCompile(`^(once): (.+)$`)},
 	{"channel", regexp.MustCompile(`^(channel): (.+)$`)},
 	{"stage", regexp.MustCompile(`^(heroku) does (.+)$`)},
-	{"needs", regexp.MustCompile(`^(needs) (--postgres=off)$`)},
 	{"slack", regexp.MustCompile(`^(slack) does (.+)$`)},
 	{"fault", regexp.MustCompile(`^(heroku) breaks (.+)$`)},
 	{"mend", regexp.MustCompile(`^(heroku) works (again)$`)},
 	{"rows", regexp.MustCompile(`^(rows): (.+)$`)},
 	{"heroku", regexp.MustCompile(`^(heroku): (.+)$`)},
+	{"model", regexp.MustCompile(`^(databases): (a model)$`)},
 	{"setting", regexp.MustCompile(`^(setting) ([A-Z_]+=.+)$`)},
 	{"break", regexp.MustCompile(`^(break) (.+)$`)},
 }
@@ -169,8 +170,6 @@ func (p *player) line(ctx context.Context, l line) error {
 		}
 	}
 	switch l.kind {
-	case "needs": // seen to before anything started
-		return nil
 	case "types":
 		return p.slack.Command(ctx, l.who, channelID, l.arg)
 	case "presses":
@@ -204,7 +203,7 @@ func (p *player) line(ctx context.Context, l line) error {
 	case "mend":
 		p.heroku.ClearFaults()
 		return nil
-	case "setting": // the bot was started with it
+	case "setting", "model": // it was started so
 		return nil
 	case "break":
 		return p.doBreak(l.arg)
@@ -233,6 +232,11 @@ func scenarioSettings(lines []line) (out []string) {
 		}
 	}
 	return out
+}
+
+// needsModel reports whether a scenario is about what happens without SQL.
+func needsModel(lines []line) bool {
+	return slices.ContainsFunc(lines, func(l line) bool { return l.kind == "model" })
 }
 
 // holds reports whether what a line expects is there.

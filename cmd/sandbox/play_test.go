@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"io"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,9 @@ import (
 )
 
 func stringReader(s string) io.Reader { return strings.NewReader(s) }
+
+// Each scenario holds on either, unless it says that it needs the model.
+var scenariosOn = flag.String("postgres", "off", "what holds the databases in TestScenarios: off, or require for real clusters")
 
 // TestScenarios plays every scenario that is shipped.
 func TestScenarios(t *testing.T) {
@@ -24,7 +28,7 @@ func TestScenarios(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out strings.Builder
-			if err := begin(t, func(o *options) { o.play = file }).play(t.Context(), lines, &out); err != nil {
+			if err := begin(t, func(o *options) { o.play, o.postgres = file, *scenariosOn }).play(t.Context(), lines, &out); err != nil {
 				t.Errorf("%v\n%s", err, out.String())
 			}
 		})

@@ -12,7 +12,7 @@ import (
 // the lag as a chart that rises while a follower does not replay.
 func TestThePageShowsTheRows(t *testing.T) {
 	t.Parallel()
-	s := begin(t, func(o *options) { o.postgres = "require" })
+	s := begin(t, requireClusters(t))
 	p := &page{t: t, ctx: browser(t, s.pageURL), dir: *pictures}
 	newPlayer(t, s)
 	p.sees("#speed", "PostgreSQL is real")

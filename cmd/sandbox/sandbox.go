@@ -60,6 +60,9 @@ func open(ctx context.Context, o options, out io.Writer) (*sandbox, error) {
 			return nil, err
 		}
 		o.extra = append(o.extra, scenarioSettings(lines)...)
+		if needsModel(lines) {
+			o.postgres = "off"
+		}
 	}
 	s := &sandbox{o: o, out: out, failed: make(chan error, 1), program: o.program, state: o.state, broken: map[string]bool{}}
 	if err := s.begin(ctx); err != nil {

@@ -78,11 +78,14 @@ func (b *budget) saw(resp *http.Response) {
 	if resp == nil {
 		return
 	}
-	if n, err := strconv.Atoi(resp.Header.Get("RateLimit-Remaining")); err == nil {
-		b.left = float64(n)
-	}
-	if resp.StatusCode == http.StatusTooManyRequests {
+	n, err := strconv.Atoi(resp.Header.Get("RateLimit-Remaining"))
+	switch {
+	case resp.StatusCode == http.StatusTooManyRequests:
 		b.left = 0
+	case err == nil:
+		b.left = float64(n)
+	case b.left < sparedActs: // it lets calls through again and does not say how many, as the Data API
+		b.left = spared
 	}
 }
 

@@ -160,6 +160,10 @@ func TestRemainingIsBelieved(t *testing.T) {
 		{answer(200, ""), time.Minute, 698 + refillMinute - 1},
 		{answer(429, ""), 0, 0},
 		{answer(200, "4000"), 0, 4000},
+		{answer(429, "10"), 0, 0},
+		{answer(200, "10"), 0, 10},
+		{answer(200, ""), 0, spared},
+		{answer(200, ""), 0, spared - 1},
 	} {
 		now = now.Add(step.pass)
 		b.send()

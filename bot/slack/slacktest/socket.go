@@ -45,6 +45,9 @@ func (k *socket) send(v any) error {
 func (k *socket) sendText(text string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if err := k.conn.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil { // the last one's is over
+		return err
+	}
 	return k.conn.WriteMessage(websocket.TextMessage, []byte(text))
 }
 

@@ -16,10 +16,6 @@ for pid in "$1"/*/data/postmaster.pid; do
 done
 until rm -rf "$1"; do sleep 0.1; done`
 
-// lifeline is open as long as the process lives; it is kept from the collector,
-// which would close it.
-var lifeline *os.File //lint:ignore U1000 what matters is that it stays open
-
 // root is the folder of all servers of the test process.
 var root = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "pg") // short, since a socket's path may have 107 bytes
@@ -29,18 +25,16 @@ var root = sync.OnceValues(func() (string, error) {
 	if err := os.Chmod(dir, 0o711); err != nil { // the servers may be another account's
 		return "", err
 	}
-	input, ours, err := os.Pipe()
-	if err != nil {
+	c := exec.Command("/bin/sh", "-c", janitor, "sh", dir)
+	c.Dir = "/"
+	if _, err := c.StdinPipe(); err != nil { // never closed by us
 		return "", err
 	}
-	defer input.Close()
-	c := exec.Command("/bin/sh", "-c", janitor, "sh", dir)
-	c.Dir, c.Stdin = "/", input
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is not for it
 	if err := c.Start(); err != nil {
 		return "", fmt.Errorf("start who cleans up: %w", err)
 	}
-	lifeline = ours
+	go func() { _ = c.Wait() }() // it outlives us; this keeps the pipe open until then
 	return dir, nil
 })
 
