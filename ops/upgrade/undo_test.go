@@ -56,6 +56,7 @@ func (w *world) patch(path string, body any) {
 	}
 	req.Header.Set("Authorization", "Bearer key")
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/vnd.heroku+json; version=3")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		w.t.Fatal(err)

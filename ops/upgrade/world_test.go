@@ -167,13 +167,14 @@ func build(t testing.TB, w *world) *world {
 	if w.sql {
 		runner.SQL = reach{w, w.insides}
 	}
+	runner.Memory = w.store
 	runner.Choose(w.choose)
 	w.runner = runner
 	var surveyor ops.Surveyor = runner
 	if w.surveyor != nil {
 		surveyor = w.surveyor(surveyor)
 	}
-	w.service = &ops.Service{Rows: w.store, Surveyor: surveyor, Carrier: w.carrier, People: team{}, Now: now, Log: quiet}
+	w.service = &ops.Service{Rows: w.store, Surveyor: surveyor, Carrier: w.carrier, People: team{}, Trials: w.store, Trier: runner, Now: now, Log: quiet}
 	return w
 }
 
