@@ -51,3 +51,37 @@ func TestTheWholeStoryInside(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatOnlySQLShows: a writer that no list shows and no lag betrays is found
+// behind the fence, by name, before anything is upgraded.
+func TestWhatOnlySQLShows(t *testing.T) {
+	for _, c := range []struct {
+		name, stage string
+		back        bool
+	}{
+		{"a session that asks for read-write by itself", "session", true},
+		{"a client with a copied URL is stopped by the fence", "copy url", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := build(t, &world{sql: true})
+			r := w.start("orders")
+			r = w.until(r.ID, "asking for the cutover", asked(ops.GateCutover))
+			w.stage("zero lag", r.Follower.Name)
+			w.stage(c.stage, "orders")
+			w.answer(r.ID, "U2", ops.GateCutover, "")
+			r = w.until(r.ID, "over", over)
+			if c.back != (r.Outcome == ops.Returned) || c.back && !strings.Contains(r.Why, "public.rows") {
+				t.Errorf("it went back: %q; %s", r.Why, w.tell(r.ID))
+			}
+			for _, rows := range w.heroku.Rows() {
+				if rows.Missing > 0 {
+					t.Errorf("%s", rows)
+				}
+			}
+			if tries := w.tries("upgrade.run"); (tries > 0) == c.back {
+				t.Errorf("the upgrade was begun %d times", tries)
+			}
+		})
+	}
+}

@@ -170,6 +170,9 @@ func (n *never) undoes(commands string) bool {
 			return false
 		}
 	}
+	if n.w.insides != nil && !strings.Contains(commands, "RESET default_transaction_read_only") {
+		return false
+	}
 	return strings.Contains(commands, "heroku ps:scale ") && (n.was.Maintenance || strings.Contains(commands, "heroku maintenance:off -a "+n.app))
 }
 

@@ -157,6 +157,12 @@ func TestInside(t *testing.T) {
 		// The new database.
 		{"the inherited fence is cleared", ops.StepVerifyNew, with(func(f *fixture) { f.w.New.SQL.Fence = ops.Known(readOnly) }), want{kind: Act, act: ops.ActClearDB}},
 		{"a trial write", ops.StepVerifyNew, with(func(f *fixture) { f.run.SQL.Proven = "" }), want{kind: Act, act: ops.ActProve}},
+		{"also when the program stood still", ops.StepVerifyNew, with(func(f *fixture) { f.run.SQL.Proven = ""; f.ago(10 * time.Minute) }), want{kind: Act, act: ops.ActProve}},
+		{"one that is not answered for a minute goes back", ops.StepVerifyNew, with(func(f *fixture) {
+			f.run.SQL.Proven = ""
+			f.ago(2 * time.Minute)
+			f.sent(ops.ActProve, ops.StepVerifyNew, newDB.ID, ops.OutcomeUnknown)
+		}), want{kind: Again, step: ops.StepReturnUnfence, says: "did not succeed within 1 min"}},
 		{"a trial write that failed goes back", ops.StepVerifyNew, with(func(f *fixture) {
 			f.run.SQL.Proven = ""
 			f.sent(ops.ActProve, ops.StepVerifyNew, newDB.ID, ops.OutcomeRefused)

@@ -59,12 +59,14 @@ func (t *turn) trialWrite() bool {
 	if in.Proven != "" {
 		return true
 	}
-	if last, ok := t.w.last(ops.ActProve, t.run.Step, t.run.Follower.ID); ok && last.Outcome == ops.OutcomeDone {
+	last, tried := t.w.last(ops.ActProve, t.run.Step, t.run.Follower.ID)
+	if tried && last.Outcome == ops.OutcomeDone {
 		in.Proven = last.Detail
 		t.move.Kind = Again
 		return false
 	}
-	if t.now.Sub(t.run.StepSince) > insideFor {
+	// One attempt more when the time is over: the program may have stood still.
+	if tried && last.StartedAt.Sub(t.run.StepSince) > insideFor {
 		t.back("a trial write to the new database did not succeed within %s", ops.FormatDuration(insideFor))
 		return false
 	}

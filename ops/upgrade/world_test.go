@@ -167,6 +167,7 @@ func build(t testing.TB, w *world) *world {
 	if w.sql {
 		runner.SQL = reach{w, w.insides}
 	}
+	runner.Memory = w.store
 	runner.Choose(w.choose)
 	w.runner = runner
 	var surveyor ops.Surveyor = runner
