@@ -47,14 +47,7 @@ func spread(t *testing.T, s *sandbox, p *player) {
 		"attach on stats: DATABASE "+shopDB+" credential:analyst",
 		"copy url on shop", "copy url on admin", "copy url on feed", "copy url on stats")
 	s.ask(t, "POST", "/client/v11/databases/"+s.addon(t, shopDB)+"/transfer-schedules", map[string]any{"hour": "3", "timezone": "Europe/Berlin", "schedule_name": "DATABASE_URL"}, nil)
-	s.ask(t, "POST", "/apps/shop/addons", map[string]any{"plan": "heroku-postgresql:standard-0", "name": "shop-replica",
-		"config": map[string]any{"follow": shopDB}, "attachment": map[string]any{"name": "REPLICA"}}, nil)
-	if err := p.until(t.Context(), func() bool {
-		d, ok := s.database("shop-replica")
-		return ok && d.State == "provisioned" && d.BehindKnown
-	}); err != nil {
-		t.Fatalf("the replica did not come: %v", err)
-	}
+	s.replica(t, p, "shop")
 }
 
 // recorded is what must come back: formation and maintenance.
