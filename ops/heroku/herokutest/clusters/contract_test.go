@@ -248,6 +248,7 @@ var contract = []struct {
 				b.Errorf("the follower's credential %q is not its leader's", name)
 			}
 			late := b.late("late "+name, was)
+			b.until("it is connected", func() bool { return leader.Look(b.now()).Sessions == 1 })
 			if f.Rotate(name, true) == nil {
 				b.Errorf("the credential %q of a follower is rotated", name)
 			}
@@ -257,7 +258,7 @@ var contract = []struct {
 			if leader.URL(name) == was || userinfo(b, f.URL(name)) != userinfo(b, leader.URL(name)) {
 				b.Errorf("the URL of the credential %q is not another, here and on the follower", name)
 			}
-			b.until("it is connected", func() bool { return leader.Look(b.now()).Sessions == 1 })
+			b.until("it is still connected", func() bool { return leader.Look(b.now()).Sessions == 1 })
 			leader.Reset(b.now())
 			b.until("its session is ended", func() bool { return leader.Look(b.now()).Sessions == 0 })
 			late.refused("a database whose password was changed")
