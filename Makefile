@@ -1,5 +1,5 @@
 # make test is what CI runs; it installs what the tests need.
-.PHONY: setup build lint test race bench soak sandbox
+.PHONY: setup build lint test walk bench soak sandbox
 
 setup:
 	@scripts/setup
@@ -12,11 +12,18 @@ lint:
 	go vet ./...
 	go tool staticcheck ./...
 
-test: setup lint
+test:
 	@scripts/test
 
 bench: setup
 	go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./cmd/sandbox
+
+# Whole what make test plays a sample of: every moment on PostgreSQL, every cell of
+# docs/ways-back.md, every variant of the old guide, every scenario on clusters.
+walk: setup
+	cd ops/upgrade && go test -timeout 60m -run '^(TestStoppedOnPostgreSQL|TestWaysBack)$$' -walk
+	cd cmd/sandbox && go test -timeout 60m -run '^TestTheOldGuideWithTheCLI$$' -v -walk
+	cd cmd/sandbox && go test -timeout 60m -run '^TestScenarios$$' -postgres require
 
 # Twenty upgrades in a row on real clusters: no row lost, nothing left behind.
 soak: setup
