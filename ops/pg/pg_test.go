@@ -120,11 +120,16 @@ func (cu *customer) do(statements ...string) {
 func (cu *customer) session(role string, statements ...string) *sql.Conn {
 	cu.t.Helper()
 	db := cu.Open(cu.t, role, cu.Name)
-	cu.t.Cleanup(func() { _ = db.Close() }) // it may have been ended from outside
+	cu.t.Cleanup(func() { _ = db.Close() })
 	c, err := db.Conn(cu.t.Context())
 	if err != nil {
 		cu.t.Fatal(err)
 	}
+	cu.t.Cleanup(func() { // it may have been ended from outside
+		// What it has begun counts in every database of the server, for the next test too.
+		_, _ = c.ExecContext(context.WithoutCancel(cu.t.Context()), "ROLLBACK")
+		_ = c.Close()
+	})
 	for _, s := range statements {
 		if _, err := c.ExecContext(cu.t.Context(), s); err != nil {
 			cu.t.Fatalf("%s: %v", s, err)
