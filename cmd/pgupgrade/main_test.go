@@ -25,9 +25,14 @@ func around(t *testing.T, scopes ...string) map[string]string {
 
 func standIns(t *testing.T, scopes ...string) (*slacktest.Server, *herokutest.Server, map[string]string) {
 	t.Helper()
+	return standInsThatTake(t, herokutest.DefaultTimes(), scopes...)
+}
+
+func standInsThatTake(t *testing.T, times herokutest.Times, scopes ...string) (*slacktest.Server, *herokutest.Server, map[string]string) {
+	t.Helper()
 	s := slacktest.New(slacktest.Config{AppToken: "xapp-secret", BotToken: "xoxb-secret", Scopes: scopes})
 	s.Acme()
-	h := herokutest.New(herokutest.Config{Token: "key-secret", Speed: 20})
+	h := herokutest.New(herokutest.Config{Token: "key-secret", Speed: 20, Times: times})
 	h.Acme()
 	slackServer, herokuServer := httptest.NewServer(s.API()), httptest.NewServer(h.API())
 	t.Cleanup(slackServer.Close)

@@ -46,8 +46,13 @@ type bench struct {
 // before it starts.
 func serving(t *testing.T, change func(*bench)) *bench {
 	t.Helper()
+	return servingWith(t, herokutest.DefaultTimes(), change)
+}
+
+func servingWith(t *testing.T, times herokutest.Times, change func(*bench)) *bench {
+	t.Helper()
 	b := &bench{t: t, state: t.TempDir()}
-	b.slack, b.heroku, b.env = standIns(t)
+	b.slack, b.heroku, b.env = standInsThatTake(t, times)
 	b.slack.AddUser(slacktest.User{ID: gus, Name: "gus", Guest: true})
 	b.slack.AddUser(slacktest.User{ID: new, Name: "new"})
 	b.slack.AddChannel(slacktest.Channel{ID: dm, Member: true, DM: ana})
@@ -267,7 +272,9 @@ func TestEveryRefusal(t *testing.T) {
 
 // words are the refusals of what is typed, where, by whom and about which app.
 func words(t *testing.T, r *refusals) {
-	b := serving(t, func(b *bench) {
+	times := herokutest.DefaultTimes()
+	times.Release = 24 * time.Hour // the one that is under way does not end before the command is read
+	b := servingWith(t, times, func(b *bench) {
 		b.env["DATABASE_URL"] = pgtest.Start(t)
 		own, err := url.Parse(b.env["DATABASE_URL"])
 		if err != nil {
