@@ -77,10 +77,12 @@ func (l *listener) first(envelope string) bool {
 
 // run keeps one socket open.
 func (l *listener) run(ctx context.Context, socket *socketmode.Client) error {
+	var taking sync.WaitGroup
+	defer taking.Wait() // nothing is taken, or logged, once it has returned
 	ended := make(chan struct{})
 	defer close(ended)
 	again := make(chan struct{}, 1)
-	go func() {
+	taking.Go(func() {
 		impatient := time.NewTimer(0)
 		impatient.Stop()
 		for {
@@ -101,7 +103,7 @@ func (l *listener) run(ctx context.Context, socket *socketmode.Client) error {
 				return
 			}
 		}
-	}()
+	})
 	for {
 		err, restarted := runUntil(ctx, socket, again)
 		if ctx.Err() != nil {

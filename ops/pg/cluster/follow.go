@@ -11,7 +11,8 @@ import (
 // Follower makes an empty follower of a cluster; Fill fills and starts it.
 func (c *Cluster) Follower() (*Cluster, error) { return c.fleet.add(c.Install()) }
 
-// Fill takes a base backup of the leader and starts as its streaming standby.
+// Fill takes a base backup of the leader and starts as its streaming standby; it
+// streams when Fill returns, so that its link can be cut.
 func (c *Cluster) Fill(ctx context.Context, leader *Cluster) error {
 	ctx, done, err := c.change(ctx)
 	if err != nil {
@@ -26,6 +27,9 @@ func (c *Cluster) Fill(ctx context.Context, leader *Cluster) error {
 	if err := c.start(ctx); err != nil {
 		return err
 	}
+	if err := c.await(ctx, streams, true); err != nil {
+		return fmt.Errorf("wait for a follower to stream: %w", err)
+	}
 	// An upgrade copies these. Whoever waits for it should not wait for initdb.
 	for major, i := range c.fleet.installs {
 		if major > c.Install().Major {
@@ -37,6 +41,8 @@ func (c *Cluster) Fill(ctx context.Context, leader *Cluster) error {
 	return nil
 }
 
+const streams = "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')"
+
 // CutLink ends the streaming: nothing is received any more. MendLink resumes it.
 func (c *Cluster) CutLink(ctx context.Context) error {
 	return c.link(ctx, "ALTER SYSTEM SET primary_conninfo = ''", false)
@@ -47,11 +53,11 @@ func (c *Cluster) MendLink(ctx context.Context, leader *Cluster) error {
 	return c.link(ctx, fmt.Sprintf("ALTER SYSTEM SET primary_conninfo = 'user=%s host=%s port=%d'", Superuser, leader.dir, leader.Port()), true)
 }
 
-func (c *Cluster) link(ctx context.Context, setting string, streams bool) error {
+func (c *Cluster) link(ctx context.Context, setting string, streaming bool) error {
 	if err := c.Do(ctx, "postgres", setting, "SELECT pg_reload_conf()"); err != nil {
 		return fmt.Errorf("change a follower's link: %w", err)
 	}
-	return c.await(ctx, "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')", streams)
+	return c.await(ctx, streams, streaming)
 }
 
 // HoldReplay keeps what is received from being replayed; Resume lets it.
