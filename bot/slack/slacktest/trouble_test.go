@@ -28,6 +28,7 @@ func TestEndsOfAConnection(t *testing.T) {
 	must(t, clock.Await(t.Context(), 10*time.Second))
 	clock.Move(10 * time.Second)
 	a.ends()
+	await(t, s, "the end", func() bool { return s.Sockets() == 0 })
 	for _, reason := range []string{"warning", "refresh_requested", "link_disabled"} {
 		a := connect(t, base)
 		must(t, s.Stage("disconnect "+reason))
