@@ -228,7 +228,7 @@ func processes(t *testing.T, folder string) []string {
 // No fence stops it, and its rows are lost, which must be seen.
 func TestTheVerifierSeesALostRow(t *testing.T) {
 	t.Parallel()
-	s := begin(t, func(o *options) { o.postgres = "require" })
+	s := begin(t, requireClusters(t))
 	p := newPlayer(t, s)
 	s.says(t, p, `
 		ana: /pgupgrade start orders
