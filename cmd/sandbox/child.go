@@ -75,9 +75,9 @@ func (c *child) start() error {
 // says why.
 func (c *child) wait(cmd *exec.Cmd, ended chan struct{}) {
 	err := cmd.Wait()
-	close(ended)
 	c.mu.Lock()
-	stopping := c.stopping
+	stopping := c.stopping // replace waits for ended before it takes this back
+	close(ended)
 	c.mu.Unlock()
 	if stopping {
 		return
