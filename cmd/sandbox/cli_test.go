@@ -177,10 +177,10 @@ func TestTheOldGuideWithTheCLI(t *testing.T) {
 			if tt.stopped {
 				c.does("ps:scale web=0 worker=0 -a shop", "now running web at 0:standard-1X, worker at 0:standard-1X")
 				c.until("the end of the dynos", func() bool { return len(c.app("shop").Dynos) == 0 })
-				caughtUp := false
-				for !caughtUp {
-					caughtUp = strings.Contains(c.does("pg:info shop-new -a shop", "Behind By: ").said, "Behind By: 0 commits")
-				}
+				c.until("the end of the replay", func() bool {
+					return slices.ContainsFunc(s.heroku.Overview().Databases, func(d herokutest.DatabaseView) bool { return d.Name == "shop-new" && d.BehindKnown && d.Behind == 0 })
+				})
+				c.does("pg:info shop-new -a shop", "Behind By: 0 commits")
 			}
 			c.does("pg:upgrade:run shop-new --version 17 -a shop --confirm shop", "Starting upgrade on shop-new... done")
 			c.does("pg:upgrade:wait shop-new -a shop --wait-interval 1", "shop-new... ")

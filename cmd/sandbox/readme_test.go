@@ -17,7 +17,8 @@ var ran = map[string]func(t *testing.T){
 		firstLine(t, "http://", "go", "run", "./cmd/sandbox", "--page", "127.0.0.1:0")
 	},
 	"go run ./cmd/sandbox --speed 8 --play cmd/sandbox/scenarios/story.txt": func(t *testing.T) {
-		lines(t, "Every line held", "go", "run", "./cmd/sandbox", "--speed", "8", "--play", "cmd/sandbox/scenarios/story.txt")
+		// On real clusters, which scripts/setup installs; that no row is missing is one of its lines.
+		lines(t, `(?s)The databases are real: .*orders: \d+ rows written, [1-9]\d* acknowledged, 0 missing.*Every line held`, "go", "run", "./cmd/sandbox", "--speed", "8", "--play", "cmd/sandbox/scenarios/story.txt")
 	},
 	"make test": func(t *testing.T) { lines(t, "scripts/test", "make", "-n", "test") }, // it runs this test
 }
@@ -72,13 +73,13 @@ func TestTheReadmeHasEveryFlag(t *testing.T) {
 }
 
 // lines runs a command in the project's directory to its end and looks for a
-// text in what it prints.
-func lines(t *testing.T, text string, command ...string) {
+// pattern in what it prints.
+func lines(t *testing.T, pattern string, command ...string) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	c.Dir = "../.."
 	out, err := c.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), text) {
+	if err != nil || !regexp.MustCompile(pattern).Match(out) {
 		t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, out)
 	}
 }

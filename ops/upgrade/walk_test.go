@@ -173,7 +173,7 @@ func (x tale) check(w *world, r ops.Run, stopped point) {
 }
 
 // stopsInAStory is how often a walk stops one story, at places that are far apart.
-const stopsInAStory = 8
+const stopsInAStory = 16
 
 // TestStoppedAnywhere stops the program before and after every row that is
 // written and every call that changes something, until each such moment of the
