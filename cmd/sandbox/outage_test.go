@@ -53,27 +53,30 @@ func TestAwayInTheCutover(t *testing.T) {
 				if away.silent {
 					cut = proxy.Freeze
 				}
+				from := len(s.bot.log())
 				cut()
-				noticed(t, s, p, "takes no turns until it has begun anew", "could not begin anew", "another process posts to Slack now")
+				noticed(t, s, p, from, "takes no turns until it has begun anew", "could not begin anew", "another process posts to Slack now")
 				acted := len(s.heroku.Effects())
-				noticed(t, s, p, "could not begin anew")
+				noticed(t, s, p, len(s.bot.log()), "could not begin anew")
 				if n := len(s.heroku.Effects()); n != acted {
 					t.Errorf("without its rows it acted: %v", s.heroku.Effects()[acted:])
 				}
 			}
+			from := len(s.bot.log())
 			if away.killed {
 				if err := s.bot.kill(); err != nil {
 					t.Fatal(err)
 				}
 				if away.store {
-					noticed(t, s, p, "the bot's database cannot be reached")
+					noticed(t, s, p, from, "the bot's database cannot be reached")
 				}
 			}
 			time.Sleep(time.Until(begun.Add(*outage)))
+			from = len(s.bot.log())
 			healed := time.Now()
 			proxy.Heal()
 			if away.store {
-				noticed(t, s, p, "msg=act ")
+				noticed(t, s, p, from, "msg=act ")
 				fmt.Printf("%s: acts again %.1f s after the database came back, away for %.0f s\n", name, time.Since(healed).Seconds(), healed.Sub(begun).Seconds())
 			}
 			s.says(t, p, `heroku: orders · DATABASE orders-pg17 ... maintenance off · formation clock=1 web=2 worker=1`)
@@ -95,10 +98,9 @@ func TestAwayInTheCutover(t *testing.T) {
 	}
 }
 
-// noticed waits until the log has each of these anew.
-func noticed(t *testing.T, s *sandbox, p *player, all ...string) {
+// noticed waits until the log has each of these after its first from bytes.
+func noticed(t *testing.T, s *sandbox, p *player, from int, all ...string) {
 	t.Helper()
-	from := len(s.bot.log())
 	for _, text := range all {
 		if err := p.until(t.Context(), func() bool { return strings.Contains(s.bot.log()[from:], text) }); err != nil {
 			t.Fatalf("its log does not say %q: %v", text, err)
