@@ -1,5 +1,5 @@
 # make test is what CI runs; it installs what the tests need.
-.PHONY: setup build lint test walk bench soak sandbox
+.PHONY: setup build lint vet test walk bench soak sandbox
 
 setup:
 	@scripts/setup
@@ -7,10 +7,12 @@ setup:
 build:
 	go build -o bin/ ./cmd/pgupgrade ./cmd/sandbox
 
-lint:
+lint: vet
+	go tool staticcheck ./...
+
+vet:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
 	go vet ./...
-	go tool staticcheck ./...
 
 test:
 	@scripts/test
@@ -18,11 +20,11 @@ test:
 bench: setup
 	go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./cmd/sandbox
 
-# Whole what make test plays a sample of: every moment on PostgreSQL, every cell of
-# docs/ways-back.md, every variant of the old guide, every scenario on clusters.
+# Whole what make test plays a sample of: every moment alone and on PostgreSQL, every cell of
+# docs/ways-back.md, every command of the Heroku CLI and variant of the old guide, every scenario on clusters.
 walk: setup
-	cd ops/upgrade && go test -timeout 60m -run '^(TestStoppedOnPostgreSQL|TestWaysBack)$$' -walk
-	cd cmd/sandbox && go test -timeout 60m -run '^TestTheOldGuideWithTheCLI$$' -v -walk
+	cd ops/upgrade && go test -timeout 60m -run '^(TestStoppedAnywhere|TestStoppedOnPostgreSQL|TestWaysBack)$$' -walk
+	cd cmd/sandbox && go test -timeout 60m -run '^(TestTheOldGuideWithTheCLI|TestCommandsOfTheCLI)$$' -v -walk
 	cd cmd/sandbox && go test -timeout 60m -run '^TestScenarios$$' -postgres require
 
 # Twenty upgrades in a row on real clusters: no row lost, nothing left behind.
