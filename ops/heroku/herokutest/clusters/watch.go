@@ -13,9 +13,14 @@ import (
 // sample too.
 const often = 150 * time.Millisecond
 
+// sizedEvery is how old a database's size may be. PostgreSQL asks the file system
+// about each of its files for it.
+const sizedEvery = 2 * time.Second
+
 // watch samples the database until it is dropped.
 func (d *data) watch() {
 	var own, leader *pgx.Conn
+	var sized time.Time
 	shut := func(c **pgx.Conn) {
 		if *c != nil {
 			_ = (*c).Close(context.Background()) // it is given up
@@ -26,7 +31,7 @@ func (d *data) watch() {
 	defer shut(&leader)
 	for {
 		ctx, cancel := context.WithTimeout(d.s.ctx, stale)
-		if err := d.sample(ctx, &own, &leader); err != nil {
+		if err := d.sample(ctx, &own, &leader, &sized); err != nil {
 			shut(&own)
 			shut(&leader)
 		}
@@ -82,7 +87,7 @@ func connected(ctx context.Context, c **pgx.Conn, to *data) (err error) {
 	return err
 }
 
-func (d *data) sample(ctx context.Context, own, leader **pgx.Conn) error {
+func (d *data) sample(ctx context.Context, own, leader **pgx.Conn, sized *time.Time) error {
 	begun := time.Now()
 	follows := d.following()
 	var at, here position
@@ -102,9 +107,10 @@ func (d *data) sample(ctx context.Context, own, leader **pgx.Conn) error {
 		return err
 	}
 	var sessions int
-	var bytes int64
+	var bytes *int64
+	size := begun.Sub(*sized) >= sizedEvery
 	err = (*own).QueryRow(ctx, `SELECT (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND usename <> current_user),
-		pg_database_size(current_database())`).Scan(&sessions, &bytes)
+		CASE WHEN $1 THEN pg_database_size(current_database()) END`, size).Scan(&sessions, &bytes)
 	if err != nil {
 		return err
 	}
@@ -112,7 +118,10 @@ func (d *data) sample(ctx context.Context, own, leader **pgx.Conn) error {
 	defer d.mu.Unlock()
 	d.sampled = begun
 	l := &d.look
-	l.Sessions, l.Bytes, l.Version = sessions, bytes, d.cluster.Install().Version
+	l.Sessions, l.Version = sessions, d.cluster.Install().Version
+	if bytes != nil {
+		l.Bytes, *sized = *bytes, begun
+	}
 	l.Ready = l.Upgrade.To == "" || l.Upgrade.Ended && l.Upgrade.Failed == ""
 	if d.leader != nil && d.leader == follows {
 		l.Behind, l.BehindKnown = behind(at, here), known
