@@ -162,11 +162,22 @@ func comparedWords(compared []ops.RowsCompared) string {
 			rows += x.Rows
 		}
 	}
-	switch {
-	case whole+picked == 0:
-		return ""
-	case picked == 0:
-		return fmt.Sprintf(", and its rows are those of the old one (%d tables compared whole)", whole)
+	var parts []string
+	if whole > 0 {
+		parts = append(parts, fmt.Sprintf("%s compared whole", some(whole, "table", "tables")))
 	}
-	return fmt.Sprintf(", and its rows are those of the old one (%d tables compared whole, %d rows of %d larger ones picked)", whole, rows, picked)
+	if picked > 0 {
+		parts = append(parts, fmt.Sprintf("%d rows of %s picked", rows, some(picked, "larger table", "larger tables")))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ", and its rows are those of the old one (" + strings.Join(parts, ", ") + ")"
+}
+
+func some(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
