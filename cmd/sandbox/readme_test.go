@@ -97,6 +97,12 @@ func firstLine(t *testing.T, text string, command ...string) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			_ = interruptGroup(c) // it may have ended
+			t.Logf("%s printed:\n%s", strings.Join(command, " "), out.String())
+		}
+	})
 	within(t, printed, "the line with "+text)
 	if err := interruptGroup(c); err != nil {
 		t.Error(err)
