@@ -15,7 +15,13 @@ import (
 // built is the production program, built once for all tests here.
 var built string
 
+// asSandbox in the environment makes the test's program the sandbox.
+const asSandbox = "PGUPGRADE_TEST_SANDBOX"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asSandbox) != "" {
+		main()
+	}
 	dir, err := os.MkdirTemp("", "pgupgrade-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
