@@ -26,9 +26,24 @@ Flags:
 func main() {
 	// Also when the terminal is closed, or whoever reads what it prints is gone: it
 	// must not leave the bot and the clusters running.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // else a broken stdout kills it at once (os/signal, "SIGPIPE")
+	os.Exit(run(ctx, os.Args[1:], read{os.Stdout, stop}, os.Stderr))
+}
+
+// read is an output that calls gone when nobody reads it any more.
+type read struct {
+	io.Writer
+	gone func()
+}
+
+func (r read) Write(p []byte) (int, error) {
+	n, err := r.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		r.gone()
+	}
+	return n, err
 }
 
 // options are the flags.
