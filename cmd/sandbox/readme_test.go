@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -99,7 +100,8 @@ func firstLine(t *testing.T, text string, command ...string) {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			_ = interruptGroup(c) // it may have ended
+			_ = syscall.Kill(-c.Process.Pid, syscall.SIGQUIT) // it may have ended; else it says where it is
+			_ = c.Wait()
 			t.Logf("%s printed:\n%s", strings.Join(command, " "), out.String())
 		}
 	})
