@@ -16,7 +16,7 @@ import (
 var inARow = flag.Int("soak", 0, "how many plays TestOnClusters plays, one after the other; 0: those that are told in every test of the whole, together")
 
 // fleets are the sandboxes on real clusters at a time: each has five servers and more.
-var fleets = make(chan struct{}, 5)
+var fleets = make(chan struct{}, 4)
 
 // requireClusters is a change for begin.
 func requireClusters(t *testing.T) func(*options) {
