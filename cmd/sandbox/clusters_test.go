@@ -66,7 +66,7 @@ var tales = append([]tale{
 			pgupgrade: Downtime
 			heroku: orders · DATABASE orders-pg17 ... maintenance off`)
 	}},
-	{name: "a session asks for read-write by itself", returns: true, some: true, tell: func(t *testing.T, s *sandbox, p *player) {
+	{name: "a session asks for read-write by itself", returns: true, tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
 			heroku does session on orders
 			ana: /pgupgrade start orders

@@ -36,7 +36,7 @@ var fenceTales = []tale{
 		s.back(t, was)
 		s.never(t, "upgrade.run")
 	}},
-	foreign("somebody deploys", true, "release v", func(t *testing.T, s *sandbox) { s.stages(t, "deploy on orders") }),
+	foreign("somebody deploys", false, "release v", func(t *testing.T, s *sandbox) { s.stages(t, "deploy on orders") }),
 	foreign("a console is opened", false, "dyno run.", func(t *testing.T, s *sandbox) { s.stages(t, "one-off on orders") }),
 	foreign("a program writes past the fence", true, "was written to (public.written", func(t *testing.T, s *sandbox) { s.stages(t, "session on orders") }),
 	foreign("a release command migrates past the fence", false, "was written to (", func(t *testing.T, s *sandbox) {
