@@ -74,7 +74,7 @@ func (l Loss) String() string {
 	}
 	var parts []string
 	if sum := l.Rows(); sum.rows() > 0 {
-		parts = append(parts, fmt.Sprintf("%s in %s", strings.TrimPrefix(sum.String(), sum.Table+": "), count(l.counted(), "table")))
+		parts = append(parts, fmt.Sprintf("%s in %s", strings.TrimPrefix(sum.String(), sum.Table+": "), Count(l.counted(), "table")))
 	}
 	for _, t := range l.Tables {
 		if t.Note != "" {
@@ -82,10 +82,10 @@ func (l Loss) String() string {
 		}
 	}
 	if n := len(l.Sequences); n > 0 {
-		parts = append(parts, count(n, "sequence")+" moved")
+		parts = append(parts, Count(n, "sequence")+" moved")
 	}
 	if n := len(l.Schema); n > 0 {
-		parts = append(parts, count(n, "change")+" of the schema")
+		parts = append(parts, Count(n, "change")+" of the schema")
 	}
 	if len(parts) > 6 {
 		parts = append(parts[:5], fmt.Sprintf("and %d more", len(parts)-5))
@@ -137,7 +137,8 @@ func (l Loss) Lines(most int) []string {
 	return out
 }
 
-func count(n int, noun string) string {
+// Count is "1 row", "3 rows", for a noun that takes an s.
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
@@ -175,10 +176,10 @@ func Measure(base, now Fact[Reading]) Loss {
 		unknown("%s", held)
 	}
 	if b.Writing > 0 {
-		unknown("%s still open", count(b.Writing, "writing transaction"))
+		unknown("%s still open", Count(b.Writing, "writing transaction"))
 	}
 	if b.Prepared > 0 {
-		unknown("%s still to be committed or rolled back", count(b.Prepared, "prepared transaction"))
+		unknown("%s still to be committed or rolled back", Count(b.Prepared, "prepared transaction"))
 	}
 	if why := unread(a.Sequences, b.Sequences); why != "" {
 		unknown("sequences could not be read (%s)", why)

@@ -77,9 +77,9 @@ func WrittenSince(still, now Activity, quiet time.Time) (written []TableChange, 
 	case now.NextXID == still.NextXID && now.Writing == 0 && now.Prepared == 0:
 		return written, ""
 	case now.Writing > 0:
-		return written, count(now.Writing, "transaction") + " that may write is open"
+		return written, Count(now.Writing, "transaction") + " that may write is open"
 	case now.Prepared > 0:
-		return written, count(now.Prepared, "prepared transaction") + " can be committed at any time"
+		return written, Count(now.Prepared, "prepared transaction") + " can be committed at any time"
 	}
 	return written, now.Unsettled(quiet)
 }

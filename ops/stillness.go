@@ -117,17 +117,17 @@ func StillBetween(fence DBFence, a, b Activity) Stillness {
 		moved = append(moved, t.String())
 	}
 	if s.XIDs > 0 && len(tables) == 0 {
-		ids := fmt.Sprintf("%s drawn though no row was counted", count(int(s.XIDs), "transaction id"))
+		ids := fmt.Sprintf("%s drawn though no row was counted", Count(int(s.XIDs), "transaction id"))
 		if slices.ContainsFunc(b.Sessions, func(s Session) bool { return s.Platform && s.Role == "" }) {
 			ids += ", while autovacuum is at work"
 		}
 		moved = append(moved, ids)
 	}
 	if b.Writing > 0 {
-		moved = append(moved, fmt.Sprintf("%s still open", count(b.Writing, "writing transaction")))
+		moved = append(moved, fmt.Sprintf("%s still open", Count(b.Writing, "writing transaction")))
 	}
 	if b.Prepared > 0 {
-		moved = append(moved, fmt.Sprintf("%s still to be committed or rolled back", count(b.Prepared, "prepared transaction")))
+		moved = append(moved, fmt.Sprintf("%s still to be committed or rolled back", Count(b.Prepared, "prepared transaction")))
 	}
 	if len(moved) > 0 {
 		s.Motion, s.Why = Moved, strings.Join(moved, "; ")

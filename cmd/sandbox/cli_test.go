@@ -131,7 +131,7 @@ func (c *cli) until(what string, holds func() bool) {
 	}
 }
 
-var walk = flag.Bool("walk", false, "run every command of the Heroku CLI that the stand-in knows, and every variant of the old guide, those that lose rows too")
+var walk = flag.Bool("walk", false, "run every command of the Heroku CLI that the stand-in knows, and every variant of the old guide")
 
 // TestTheOldGuideWithTheCLI follows the guide that the bot replaces, with the
 // client it was written for and on real clusters: a follower, maintenance mode, the

@@ -164,20 +164,13 @@ func comparedWords(compared []ops.RowsCompared) string {
 	}
 	var parts []string
 	if whole > 0 {
-		parts = append(parts, fmt.Sprintf("%s compared whole", some(whole, "table", "tables")))
+		parts = append(parts, fmt.Sprintf("%s compared whole", ops.Count(whole, "table")))
 	}
 	if picked > 0 {
-		parts = append(parts, fmt.Sprintf("%d rows of %s picked", rows, some(picked, "larger table", "larger tables")))
+		parts = append(parts, fmt.Sprintf("%d rows of %s picked", rows, ops.Count(picked, "larger table")))
 	}
 	if len(parts) == 0 {
 		return ""
 	}
 	return ", and its rows are those of the old one (" + strings.Join(parts, ", ") + ")"
-}
-
-func some(n int, one, more string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, more)
 }
