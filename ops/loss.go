@@ -172,7 +172,7 @@ func Measure(base, now Fact[Reading]) Loss {
 		}
 	}
 	// Nothing can be held back where no transaction id was drawn.
-	if held := b.Unsettled(time.Time{}); held != "" && b.NextXID != a.NextXID {
+	if held := b.Unsettled(LastID{}); held != "" && b.NextXID != a.NextXID {
 		unknown("%s", held)
 	}
 	if b.Writing > 0 {

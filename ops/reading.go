@@ -138,21 +138,49 @@ func (a Activity) Foreign() []Session {
 // (pgstat.c, PGSTAT_MAX_INTERVAL): ten seconds when idle, a minute at worst.
 const statsHeld = time.Minute
 
+// LastID is when the last transaction id of a server was drawn, as far as looks
+// at it tell: before Seen, by the database's clock. The zero value says nothing.
+type LastID struct {
+	Next uint64    `json:"next"` // Activity.NextXID, as it stands since Seen
+	Seen time.Time `json:"seen"`
+	PIDs []int32   `json:"pids"` // who was connected when it was first seen to stand there
+}
+
+// Look returns what is known once a was read too.
+func (l LastID) Look(a Activity) LastID {
+	if !l.Seen.IsZero() && l.Next == a.NextXID {
+		return l
+	}
+	l = LastID{Next: a.NextXID, Seen: a.At}
+	for _, s := range a.Sessions {
+		l.PIDs = append(l.PIDs, s.PID)
+	}
+	return l
+}
+
+// before reports whether a session may have begun before the last id was drawn.
+func (l LastID) before(s Session) bool {
+	switch {
+	case l.Seen.IsZero():
+		return true
+	case s.Seen:
+		return !s.Began.After(l.Seen)
+	}
+	return slices.Contains(l.PIDs, s.PID)
+}
+
 // Unsettled names the sessions that may still hold back row counts, in words; ""
-// when the counters are complete. A session tells its counts when it ends, and
-// since PostgreSQL 15 within a minute after its last transaction; before that
-// an idle one may keep them for as long as it lives. A session that is never
-// idle for long, such as a reader's, has told all when a transaction of it ended a
-// minute after the last transaction id was drawn: quiet is since when none was,
-// by the database's clock, zero where that is not known.
-func (a Activity) Unsettled(quiet time.Time) string {
+// when the counters are complete. Whoever came after the last transaction id was
+// drawn has written nothing. A session tells its counts when it ends, and since
+// PostgreSQL 15 within a minute after its last transaction; before that an idle
+// one may keep them for as long as it lives. A session that is never idle for
+// long, such as a reader's, has told all when a transaction of it ended a minute
+// after that id.
+func (a Activity) Unsettled(last LastID) string {
 	var who []Session
 	for _, s := range a.Sessions {
-		told := a.At.Sub(s.Since) > statsHeld || !quiet.IsZero() && s.Since.Sub(quiet) > statsHeld
-		if a.Major >= 15 && s.Seen && s.State == "idle" && told {
-			continue
-		}
-		if s.Platform && !s.Writing {
+		told := a.At.Sub(s.Since) > statsHeld || !last.Seen.IsZero() && s.Since.Sub(last.Seen) > statsHeld
+		if a.Major >= 15 && s.Seen && s.State == "idle" && told || !s.Writing && (s.Platform || !last.before(s)) {
 			continue
 		}
 		who = append(who, s)

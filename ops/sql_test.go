@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -112,36 +113,69 @@ func TestStillBetween(t *testing.T) {
 }
 
 func TestUnsettled(t *testing.T) {
-	idle := Session{Role: "u1", Seen: true, State: "idle", Since: noon.Add(-2 * time.Minute)}
-	fresh, busy, unseen, late := idle, idle, idle, idle
+	idle := Session{PID: 1, Role: "u1", Seen: true, State: "idle", Began: noon.Add(-time.Hour), Since: noon.Add(-2 * time.Minute)}
+	fresh, busy, unseen, late, newer := idle, idle, idle, idle, idle
 	late.Since = noon.Add(-10 * time.Second)
-	quiet, soon := noon.Add(-90*time.Second), noon.Add(-50*time.Second)
 	fresh.Since = noon.Add(-30 * time.Second)
 	busy.State = "idle in transaction"
 	unseen.Seen = false
+	newer.Began, newer.Since = noon.Add(-40*time.Second), noon.Add(-time.Second)
+	writing := newer
+	writing.Writing = true
+	no := LastID{}
+	drawn := func(ago time.Duration, pids ...int32) LastID {
+		return LastID{Next: 7, Seen: noon.Add(-ago), PIDs: pids}
+	}
+	quiet, soon := drawn(90*time.Second, 1), drawn(50*time.Second, 1)
 	for _, c := range []struct {
 		name  string
 		major int
 		s     Session
 		told  bool
-		quiet time.Time
+		last  LastID
 	}{
-		{"idle for long", 15, idle, true, time.Time{}},
-		{"idle for long, before 15", 14, idle, false, time.Time{}},
-		{"just idle", 15, fresh, false, time.Time{}},
-		{"in a transaction", 15, busy, false, time.Time{}},
-		{"not visible", 15, unseen, false, time.Time{}},
-		{"the platform's", 15, Session{Platform: true}, true, time.Time{}},
-		{"the platform's, writing", 15, Session{Platform: true, Writing: true}, false, time.Time{}},
+		{"idle for long", 15, idle, true, no},
+		{"idle for long, before 15", 14, idle, false, no},
+		{"just idle", 15, fresh, false, no},
+		{"in a transaction", 15, busy, false, no},
+		{"not visible", 15, unseen, false, no},
+		{"the platform's", 15, Session{Platform: true}, true, no},
+		{"the platform's, writing", 15, Session{Platform: true, Writing: true}, false, no},
 		{"a reader that went on for a minute after the last id", 15, late, true, quiet},
 		{"not for a minute yet", 15, late, false, soon},
 		{"in a transaction all the time", 15, busy, false, quiet},
 		{"before 15 it may keep them", 14, late, false, quiet},
+		{"came after the last id", 15, newer, true, soon},
+		{"came after the last id, before 15", 14, newer, true, soon},
+		{"came after, and holds one", 15, writing, false, soon},
+		{"came before the look that saw it", 15, newer, false, drawn(40*time.Second, 1)},
+		{"not visible, was there when it was drawn", 15, unseen, false, soon},
+		{"not visible, was not there", 14, unseen, true, drawn(50*time.Second, 2, 3)},
 	} {
 		a := Activity{At: noon, Major: c.major, Sessions: []Session{c.s}}
-		if got := a.Unsettled(c.quiet); (got == "") != c.told {
+		if got := a.Unsettled(c.last); (got == "") != c.told {
 			t.Errorf("%s: %q", c.name, got)
 		}
+	}
+}
+
+func TestLastID(t *testing.T) {
+	at := func(ago time.Duration, next uint64, pids ...int32) Activity {
+		a := Activity{At: noon.Add(-ago), NextXID: next}
+		for _, p := range pids {
+			a.Sessions = append(a.Sessions, Session{PID: p})
+		}
+		return a
+	}
+	first := LastID{}.Look(at(time.Minute, 5, 1, 2))
+	if want := (LastID{Next: 5, Seen: noon.Add(-time.Minute), PIDs: []int32{1, 2}}); !reflect.DeepEqual(first, want) {
+		t.Errorf("the first look: %+v", first)
+	}
+	if got := first.Look(at(time.Second, 5, 1, 3)); !reflect.DeepEqual(got, first) {
+		t.Errorf("no id drawn: %+v", got)
+	}
+	if got, want := first.Look(at(time.Second, 6, 3)), (LastID{Next: 6, Seen: noon.Add(-time.Second), PIDs: []int32{3}}); !reflect.DeepEqual(got, want) {
+		t.Errorf("one drawn: %+v", got)
 	}
 }
 

@@ -23,8 +23,7 @@ type SQLWork struct {
 	FencedAt time.Time `json:"fenced_at"`
 	Sampled  time.Time `json:"sampled"`  // of the first of two samples that may prove stillness
 	Moved    string    `json:"moved"`    // what was seen moving behind the fence, in words
-	NextXID  uint64    `json:"next_xid"` // of the old database at the last look before the switch
-	Quiet    time.Time `json:"quiet"`    // since when it stands there, by the database's clock
+	LastID   LastID    `json:"last_id"`  // of the old database's server, since nobody writes
 	StillAt  time.Time `json:"still_at"` // nobody wrote: what every later look is compared with
 	Reached  int       `json:"reached"`  // readings in which the follower had replayed the leader's position
 	LastRead time.Time `json:"last_read"`
@@ -67,8 +66,8 @@ func Incomparable(still, now Activity) string {
 
 // WrittenSince says what was written to a database since it was seen still.
 // While sessions may hold back counts, or the two cannot be compared, unsettled
-// says so: nothing seen is then no proof. quiet is as in Activity.Unsettled.
-func WrittenSince(still, now Activity, quiet time.Time) (written []TableChange, unsettled string) {
+// says so: nothing seen is then no proof.
+func WrittenSince(still, now Activity, last LastID) (written []TableChange, unsettled string) {
 	if why := Incomparable(still, now); why != "" {
 		return nil, why
 	}
@@ -81,5 +80,5 @@ func WrittenSince(still, now Activity, quiet time.Time) (written []TableChange, 
 	case now.Prepared > 0:
 		return written, Count(now.Prepared, "prepared transaction") + " can be committed at any time"
 	}
-	return written, now.Unsettled(quiet)
+	return written, now.Unsettled(last)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -91,7 +92,12 @@ var topologyTales = []tale{
 		s.stages(t, "unset var on billing: REPORT_URL")
 		toCutover(t, s, p)
 		s.says(t, p, `
-			pgupgrade: Writers stopped ... is read-only
+			pgupgrade: Writers stopped ... is read-only`)
+		// An id is drawn, as by autovacuum, while a session of the analyst's is there
+		// that nobody can see into. It tells what it wrote when it is ended.
+		s.connect(t, "stats")
+		s.sql(t, "shop", "SELECT pg_current_xact_id()")
+		s.says(t, p, `
 			pgupgrade: Upgraded to PostgreSQL 17
 			pgupgrade: App health: good
 			pgupgrade: The follower ... shop-replica ... -- --follow shop-pg17
@@ -240,18 +246,27 @@ func (s *sandbox) database(name string) (herokutest.DatabaseView, bool) {
 // asks for read-write as only those do who want to write behind a fence.
 func (s *sandbox) sql(t *testing.T, app string, statements ...string) {
 	t.Helper()
-	var vars map[string]string
-	s.ask(t, "GET", "/apps/"+app+"/config-vars", nil, &vars)
-	c, err := pgx.Connect(t.Context(), vars["DATABASE_URL"])
-	if err != nil {
-		t.Fatalf("connect to the database of %s: %v", app, err)
-	}
+	c := s.connect(t, app)
 	defer c.Close(t.Context())
 	for _, x := range append([]string{"SET default_transaction_read_only = off"}, statements...) {
 		if _, err := c.Exec(t.Context(), x); err != nil {
 			t.Fatalf("%s: %v", x, err)
 		}
 	}
+}
+
+// connect opens a session on an app's database, as the app does, that ends with
+// the test at the latest.
+func (s *sandbox) connect(t *testing.T, app string) *pgx.Conn {
+	t.Helper()
+	var vars map[string]string
+	s.ask(t, "GET", "/apps/"+app+"/config-vars", nil, &vars)
+	c, err := pgx.Connect(t.Context(), vars["DATABASE_URL"])
+	if err != nil {
+		t.Fatalf("connect to the database of %s: %v", app, err)
+	}
+	t.Cleanup(func() { c.Close(context.Background()) })
+	return c
 }
 
 // acknowledged is how many rows an app's programs were told are in.

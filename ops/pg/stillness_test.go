@@ -71,7 +71,7 @@ func TestStillnessSeesWhatIsNotToldYet(t *testing.T) {
 		if st := ops.StillBetween(fence, base, later(now, base)); st.Motion != ops.Moved {
 			t.Errorf("%+v", st)
 		}
-		if now.Unsettled(time.Time{}) == "" {
+		if now.Unsettled(ops.LastID{}) == "" {
 			t.Error("the counters are said to be complete")
 		}
 		loss := ops.Measure(ops.Known(ops.Reading{Activity: base, Sequences: ops.Known(map[string]ops.Sequence{}), Schema: ops.Known(map[string]string{})}),

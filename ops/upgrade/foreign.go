@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/pgupgrade/pgupgrade/ops"
 )
@@ -62,7 +61,7 @@ func foreignInside(run ops.Run, w World) (changes []string, unreadable string) {
 	if why := ops.Incomparable(still.Value, sql.Activity.Value); why != "" {
 		changes = append(changes, fmt.Sprintf("`%s` was restarted or replaced, so whether somebody wrote to it cannot be told (%s)", run.Database.Name, why))
 	}
-	written, _ := ops.WrittenSince(still.Value, sql.Activity.Value, time.Time{})
+	written, _ := ops.WrittenSince(still.Value, sql.Activity.Value, run.SQL.LastID)
 	for i, x := range written {
 		if i == 3 {
 			changes = append(changes, fmt.Sprintf("and %d more tables", len(written)-i))

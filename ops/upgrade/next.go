@@ -56,6 +56,7 @@ func (t *turn) choose() {
 	if t.inFlight() || t.unknownStep() || t.ordered() || t.orderedRollback() || t.helpless() || t.pastLimit() {
 		return
 	}
+	t.idDrawn()
 	steps[t.run.Step](t)
 	t.nearLimit()
 	t.lockedOut()

@@ -80,6 +80,17 @@ func TestInside(t *testing.T) {
 	old := func(change func(*SQLFacts)) func(*fixture) {
 		return with(func(f *fixture) { change(&f.w.Old.SQL) })
 	}
+	drawn := func(change func(*fixture)) func(*fixture) { // an id was, since nobody writes, and a session is there all the time
+		return with(func(f *fixture) {
+			f.w.Old.SQL.Activity = ops.Known(activity(0, func(a *ops.Activity) {
+				a.NextXID++
+				a.Sessions = []ops.Session{{PID: 9, Role: "u1", Seen: true, State: "idle", Since: now.Add(-time.Second), Began: now.Add(-time.Minute)}}
+			}))
+			if change != nil {
+				change(f)
+			}
+		})
+	}
 	unreached := func(f *fixture) {
 		f.w.Old.SQL.Fence, f.w.Old.SQL.Activity = ops.Unknown[ops.DBFence]("refused"), ops.Unknown[ops.Activity]("refused")
 	}
@@ -177,18 +188,37 @@ func TestInside(t *testing.T) {
 			f.run.SQL.ComparedAt = time.Time{}
 			f.w.Compared = ops.Known([]ops.RowsCompared{{Table: "public.orders", Whole: true, Differs: "has 3 rows less"}})
 		}), want{kind: Again, step: ops.StepReturnUnfence, says: "public.orders has 3 rows less"}},
-		{"counts that a session may keep are waited for", ops.StepVerifyNew, old(func(s *SQLFacts) {
-			s.Activity = ops.Known(activity(0, func(a *ops.Activity) {
-				a.NextXID++
-				a.Sessions = []ops.Session{{PID: 9, Role: "u1", Seen: true, State: "idle", Since: now.Add(-time.Second), Began: now}}
-			}))
+		{"counts that a session may keep: it is ended", ops.StepVerifyNew, drawn(nil), want{kind: Act, act: ops.ActReset, says: "may not have told"}},
+		{"readers are not interrupted as long as waiting may do", ops.StepVerifyNew, drawn(func(f *fixture) { f.run.Plan.Mode = ops.ModeReadOnly }), want{kind: Wait, says: "may not have told"}},
+		{"longer than that they are", ops.StepVerifyNew, drawn(func(f *fixture) {
+			f.run.Plan.Mode = ops.ModeReadOnly
+			f.ago(SettleFor + time.Second)
+		}), want{kind: Act, act: ops.ActReset}},
+		{"what was just ended is looked at first", ops.StepVerifyNew, drawn(func(f *fixture) {
+			f.sent(ops.ActReset, ops.StepVerifyNew, oldDB.ID, ops.OutcomeDone)
 		}), want{kind: Wait, says: "may not have told"}},
-		{"readers go on all the time, and no id was drawn for a minute", ops.StepVerifyNew, with(func(f *fixture) {
-			f.w.Old.SQL.Activity = ops.Known(activity(0, func(a *ops.Activity) {
-				a.NextXID++
-				a.Sessions = []ops.Session{{PID: 9, Role: "u1", Seen: true, State: "idle", Since: now.Add(-time.Second), Began: now}}
-			}))
-			f.run.SQL.NextXID, f.run.SQL.Quiet = f.w.Old.SQL.Activity.Value.NextXID, now.Add(-70*time.Second)
+		{"an id that was drawn since: once more", ops.StepVerifyNew, drawn(func(f *fixture) {
+			f.sent(ops.ActReset, ops.StepVerifyNew, oldDB.ID, ops.OutcomeDone)
+			f.ended(resetAgain)
+		}), want{kind: Act, act: ops.ActReset}},
+		{"Heroku does not end them: they are waited for", ops.StepVerifyNew, drawn(func(f *fixture) {
+			f.sent(ops.ActReset, ops.StepVerifyNew, oldDB.ID, ops.OutcomeRefused)
+			f.ended(resetAgain)
+			f.ago(time.Minute)
+		}), want{kind: Wait, says: "may not have told"}},
+		{"ending sessions ends no open transaction of autovacuum's", ops.StepVerifyNew, drawn(func(f *fixture) { f.w.Old.SQL.Activity.Value.Writing = 1 }), want{kind: Wait, says: "1 transaction that may write is open"}},
+		{"who came after the last id has written nothing", ops.StepVerifyNew, drawn(func(f *fixture) {
+			f.run.SQL.LastID = ops.LastID{Next: f.w.Old.SQL.Activity.Value.NextXID, Seen: now.Add(-70 * time.Second), PIDs: []int32{8}}
+			f.w.Old.SQL.Activity.Value.Major = 14 // where waiting settles nobody
+		}), want{kind: Again, step: ops.StepPromote, says: "takes writes"}},
+		{"before 15 what ended sessions told is there a moment later", ops.StepVerifyNew, drawn(func(f *fixture) {
+			f.w.Old.SQL.Activity.Value.Major, f.w.Old.SQL.Activity.Value.Sessions = 14, nil
+			f.sent(ops.ActReset, ops.StepVerifyNew, oldDB.ID, ops.OutcomeDone)
+			f.ended(time.Second)
+		}), want{kind: Wait, says: "nobody wrote"}},
+		{"it cannot be told: back", ops.StepVerifyNew, drawn(func(f *fixture) { f.ago(SettleFor + analyzeFor + time.Second) }), want{kind: Again, step: ops.StepReturnUnfence, says: "cannot be told"}},
+		{"readers go on all the time, and no id was drawn for a minute", ops.StepVerifyNew, drawn(func(f *fixture) {
+			f.run.SQL.LastID = ops.LastID{Next: f.w.Old.SQL.Activity.Value.NextXID, Seen: now.Add(-70 * time.Second), PIDs: []int32{9}}
 		}), want{kind: Again, step: ops.StepPromote, says: "takes writes"}},
 		{"all proven", ops.StepVerifyNew, with(nil), want{kind: Again, step: ops.StepPromote, says: "takes writes"}},
 

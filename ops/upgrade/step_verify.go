@@ -127,26 +127,53 @@ func (t *turn) compared() bool {
 }
 
 // settled waits until no session can keep counts of the old database to itself
-// any more: only then "nothing was written" is a proof.
+// any more: only then "nothing was written" is a proof. What autovacuum draws is
+// enough for that, and sessions of other credentials cannot be seen into, so
+// those that waiting does not settle are ended: then they have told.
 func (t *turn) settled() bool {
 	if !t.w.Old.SQL.Activity.Known || !t.w.Kept.Still.Known {
 		t.blindInside(t.run.Database, firstWhy(t.w.Old.SQL.Activity.Why, t.w.Kept.Still.Why), t.back)
 		return false
 	}
 	in, now := &t.run.SQL, t.w.Old.SQL.Activity.Value
-	if in.Quiet.IsZero() || in.NextXID != now.NextXID {
-		in.NextXID, in.Quiet = now.NextXID, now.At
-	}
-	_, unsettled := ops.WrittenSince(t.w.Kept.Still.Value, now, in.Quiet)
+	_, unsettled := ops.WrittenSince(t.w.Kept.Still.Value, now, in.LastID)
+	last, reset := t.w.last(ops.ActReset, t.run.Step, t.run.Database.ID)
 	if unsettled == "" {
+		// Before PostgreSQL 15, what an ending session told is there a moment later.
+		if told := last.EndedAt.Add(ops.MinGap); reset && now.Major < 15 && t.now.Before(told) {
+			t.wait(told.Sub(t.now), "Making sure that nobody wrote to `%s`.", t.run.Database.Name)
+			return false
+		}
 		return true
 	}
-	if waited := t.now.Sub(t.run.StepSince); waited > SettleFor+analyzeFor {
+	waited := t.now.Sub(t.run.StepSince)
+	if waited > SettleFor+analyzeFor {
 		t.back("whether somebody wrote to `%s` cannot be told: %s", t.run.Database.Name, unsettled)
 		return false
 	}
+	// Where users read on, they are not interrupted as long as waiting may do.
+	patient := t.run.Plan.ReadOnly() && waited <= SettleFor
+	if now.Writing == 0 && now.Prepared == 0 && !patient && (!reset || t.now.Sub(last.StartedAt) > resetAgain) {
+		next := fmt.Sprintf("Ending the sessions of `%s`: %s.", t.run.Database.Name, unsettled)
+		if refusal := t.try(ops.Act{Kind: ops.ActReset, Target: t.run.Database.ID}, next); refusal == "" {
+			return false
+		}
+	}
 	t.wait(time.Second, "Making sure that nobody wrote to `%s`: %s.", t.run.Database.Name, unsettled)
 	return false
+}
+
+// resetAgain is when sessions are ended once more, since a transaction id was
+// drawn after the last time.
+const resetAgain = 20 * time.Second
+
+// idDrawn keeps when the last transaction id of the old database was drawn, from
+// when nobody wrote until the switch.
+func (t *turn) idDrawn() {
+	in, now := &t.run.SQL, t.w.Old.SQL.Activity
+	if in.On && !in.StillAt.IsZero() && now.Known && !t.run.RollingBack() && !t.run.Returning {
+		in.LastID = in.LastID.Look(now.Value)
+	}
 }
 
 // comparedWords says what the comparison of rows showed.
