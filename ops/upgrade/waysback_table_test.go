@@ -48,24 +48,27 @@ func TestTheTableHasEveryStep(t *testing.T) {
 	}
 }
 
-// sixth says which sixth of the cells TestWaysBack plays; below 0 another one every time.
-var sixth = flag.Int("sixth", -1, "which sixth of the table to play: 0 to 5; -1: any")
+// share says which share of the cells TestWaysBack plays; below 0 another one every time.
+var share = flag.Int("share", -1, "which share of the table to play: 0 to 14; -1: any")
+
+// shares is how many there are.
+const shares = 15
 
 // TestWaysBack plays an event at a step to the end, checks what must never be, and
-// keeps the table of how each ends. It plays every sixth cell, and with -walk or
+// keeps the table of how each ends. It plays a share of the cells, and with -walk or
 // -update all of them.
 func TestWaysBack(t *testing.T) {
 	var mu sync.Mutex
 	plays, cells, whole := 0, 0, *walkAlone || *update
-	if *sixth < 0 {
-		*sixth = rand.IntN(6)
+	if *share < 0 {
+		*share = rand.IntN(shares)
 	}
 	ends := map[ops.Step]map[string]map[string]ending{}
 	t.Run("play", func(t *testing.T) {
 		for _, step := range rowsOfTheTable() {
 			ends[step] = map[string]map[string]ending{}
 			for _, e := range happenings() {
-				if cells++; !whole && cells%6 != *sixth {
+				if cells++; !whole && cells%shares != *share {
 					continue
 				}
 				ends[step][e.name] = map[string]ending{}
@@ -87,7 +90,7 @@ func TestWaysBack(t *testing.T) {
 	}
 	fmt.Printf("step by event: %d steps, %d events, %d cells, %d plays\n", len(ends), len(happenings()), cells, plays)
 	if !whole {
-		fmt.Printf("played every sixth cell, -sixth %d; -walk plays all\n", *sixth)
+		fmt.Printf("played one cell of %d, -share %d; -walk plays all\n", shares, *share)
 		playedAsKept(t, ends)
 		return
 	}
