@@ -24,6 +24,7 @@ type SQLWork struct {
 	Sampled  time.Time `json:"sampled"`  // of the first of two samples that may prove stillness
 	Moved    string    `json:"moved"`    // what was seen moving behind the fence, in words
 	LastID   LastID    `json:"last_id"`  // of the old database's server, since nobody writes
+	EndedAt  time.Time `json:"ended_at"` // the sessions that might hold back counts were seen gone, before the switch
 	StillAt  time.Time `json:"still_at"` // nobody wrote: what every later look is compared with
 	Reached  int       `json:"reached"`  // readings in which the follower had replayed the leader's position
 	LastRead time.Time `json:"last_read"`

@@ -214,8 +214,12 @@ func TestInside(t *testing.T) {
 		{"before 15 what ended sessions told is there a moment later", ops.StepVerifyNew, drawn(func(f *fixture) {
 			f.w.Old.SQL.Activity.Value.Major, f.w.Old.SQL.Activity.Value.Sessions = 14, nil
 			f.sent(ops.ActReset, ops.StepVerifyNew, oldDB.ID, ops.OutcomeDone)
-			f.ended(time.Second)
 		}), want{kind: Wait, says: "nobody wrote"}},
+		{"and then it is proven", ops.StepVerifyNew, drawn(func(f *fixture) {
+			f.w.Old.SQL.Activity.Value.Major, f.w.Old.SQL.Activity.Value.Sessions = 14, nil
+			f.sent(ops.ActReset, ops.StepVerifyNew, oldDB.ID, ops.OutcomeDone)
+			f.run.SQL.EndedAt = now.Add(-ops.MinGap)
+		}), want{kind: Again, step: ops.StepPromote, says: "takes writes"}},
 		{"it cannot be told: back", ops.StepVerifyNew, drawn(func(f *fixture) { f.ago(SettleFor + analyzeFor + time.Second) }), want{kind: Again, step: ops.StepReturnUnfence, says: "cannot be told"}},
 		{"readers go on all the time, and no id was drawn for a minute", ops.StepVerifyNew, drawn(func(f *fixture) {
 			f.run.SQL.LastID = ops.LastID{Next: f.w.Old.SQL.Activity.Value.NextXID, Seen: now.Add(-70 * time.Second), PIDs: []int32{9}}

@@ -139,13 +139,20 @@ func (t *turn) settled() bool {
 	_, unsettled := ops.WrittenSince(t.w.Kept.Still.Value, now, in.LastID)
 	last, reset := t.w.last(ops.ActReset, t.run.Step, t.run.Database.ID)
 	if unsettled == "" {
+		if !reset || now.Major >= 15 {
+			return true
+		}
 		// Before PostgreSQL 15, what an ending session told is there a moment later.
-		if told := last.EndedAt.Add(ops.MinGap); reset && now.Major < 15 && t.now.Before(told) {
+		if in.EndedAt.IsZero() {
+			in.EndedAt = t.now
+		}
+		if told := in.EndedAt.Add(ops.MinGap); t.now.Before(told) {
 			t.wait(told.Sub(t.now), "Making sure that nobody wrote to `%s`.", t.run.Database.Name)
 			return false
 		}
 		return true
 	}
+	in.EndedAt = time.Time{}
 	waited := t.now.Sub(t.run.StepSince)
 	if waited > SettleFor+analyzeFor {
 		t.back("whether somebody wrote to `%s` cannot be told: %s", t.run.Database.Name, unsettled)
