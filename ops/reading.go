@@ -180,7 +180,10 @@ func (a Activity) Unsettled(last LastID) string {
 	var who []Session
 	for _, s := range a.Sessions {
 		told := a.At.Sub(s.Since) > statsHeld || !last.Seen.IsZero() && s.Since.Sub(last.Seen) > statsHeld
-		if a.Major >= 15 && s.Seen && s.State == "idle" && told || !s.Writing && (s.Platform || !last.before(s)) {
+		if a.Major >= 15 && s.Seen && s.State == "idle" && told {
+			continue
+		}
+		if !s.Writing && (s.Platform || !last.before(s)) {
 			continue
 		}
 		who = append(who, s)

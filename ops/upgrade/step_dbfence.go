@@ -119,7 +119,7 @@ func (t *turn) still(x fencing) bool {
 	s := ops.StillBetween(*in.Fence, t.w.Kept.Sample.Value, now.Value)
 	if s.Motion == ops.Still {
 		t.keepReading(ops.ReadingStill, now.Value)
-		in.StillAt, in.Moved, in.LastID = t.now, "", ops.LastID{}.Look(now.Value)
+		in.StillAt, in.Moved = t.now, ""
 		return true
 	}
 	in.Moved = s.Why

@@ -182,6 +182,7 @@ func (f *Fleet) template(ctx context.Context, i Install) (string, error) {
 }
 
 func (f *Fleet) initdb(ctx context.Context, i Install, dir string) error {
+	// Segments of 16 MB, the default, are mostly zeros that each new cluster writes.
 	args := []string{"-D", dir, "-U", Superuser, "-A", "trust", "--no-sync", "--wal-segsize=1", "-E", "UTF8", "--locale=C"}
 	if i.Major >= 18 { // which turns them on unless told; pg_upgrade wants the same on both sides
 		args = append(args, "--no-data-checksums")

@@ -112,7 +112,7 @@ func create(t testing.TB, bin string) *Cluster {
 	t.Helper()
 	c := place(t, bin)
 	// Data checksums are the default from 18 on, and pg_upgrade wants both sides alike.
-	args := []string{"-D", c.data(), "-U", "postgres", "-A", "trust", "--no-sync", "--wal-segsize=1", "-E", "UTF8", "--locale=C"}
+	args := initdb(c.data())
 	if c.Major >= 18 {
 		args = append(args, "--no-data-checksums")
 	}

@@ -47,6 +47,12 @@ func Start(t testing.TB) string {
 	return base + "/" + name + "?sslmode=disable"
 }
 
+// initdb is what initdb is told. Segments of 16 MB, the default, are mostly zeros
+// that each new cluster writes.
+func initdb(data string) []string {
+	return []string{"-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "--wal-segsize=1", "-E", "UTF8", "--locale=C"}
+}
+
 func startServer() (base string, err error) {
 	bin, err := binaries()
 	if err != nil {
@@ -57,7 +63,7 @@ func startServer() (base string, err error) {
 		return "", err
 	}
 	data := filepath.Join(dir, "data")
-	if out, err := command(who, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "--wal-segsize=1", "-E", "UTF8", "--locale=C").CombinedOutput(); err != nil {
+	if out, err := command(who, filepath.Join(bin, "initdb"), initdb(data)...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("initdb: %w: %s", err, out)
 	}
 	port, err := freePort()
