@@ -21,7 +21,7 @@ bench: setup
 	go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./cmd/sandbox
 
 # Whole what make test plays a sample of: every moment alone and on PostgreSQL, every cell of
-# docs/ways-back.md, every command of the Heroku CLI and variant of the old guide, every scenario on clusters.
+# docs/ways-back.md, every command of the Heroku CLI in a process of its own, every variant of the old guide, every scenario on clusters.
 walk: setup
 	cd ops/upgrade && go test -timeout 60m -run '^(TestStoppedAnywhere|TestStoppedOnPostgreSQL|TestWaysBack)$$' -walk
 	cd cmd/sandbox && go test -timeout 60m -run '^(TestTheOldGuideWithTheCLI|TestCommandsOfTheCLI)$$' -v -walk

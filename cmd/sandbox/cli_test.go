@@ -59,14 +59,22 @@ type outcome struct {
 func (c *cli) run(args ...string) outcome {
 	c.t.Helper()
 	cmd := exec.CommandContext(c.t.Context(), c.path, args...)
-	cmd.Env = append(append(c.s.settings(), c.s.forCLI()...), "PATH="+filepath.Dir(c.path)+":"+os.Getenv("PATH"), "HOME="+c.home, "NO_COLOR=1", "CI=1",
-		"HEROKU_DISABLE_AUTOUPDATE=1") // else each home starts one in the background, which goes on after the test
+	cmd.Env = c.env()
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		c.t.Fatalf("heroku %s: %v", strings.Join(args, " "), err)
 	}
-	return outcome{strings.Join(args, " "), cmd.ProcessState.ExitCode(), strings.Join(strings.Fields(strings.ReplaceAll(string(out), "›", " ")), " ")}
+	return outcome{strings.Join(args, " "), cmd.ProcessState.ExitCode(), words(string(out))}
+}
+
+func words(said string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(said, "›", " ")), " ")
+}
+
+func (c *cli) env() []string {
+	return append(append(c.s.settings(), c.s.forCLI()...), "PATH="+filepath.Dir(c.path)+":"+os.Getenv("PATH"), "HOME="+c.home, "NO_COLOR=1", "CI=1",
+		"HEROKU_DISABLE_AUTOUPDATE=1") // else each home starts one in the background, which goes on after the test
 }
 
 // does runs a command that must succeed and say all of this.
@@ -131,7 +139,7 @@ func (c *cli) until(what string, holds func() bool) {
 	}
 }
 
-var walk = flag.Bool("walk", false, "run every command of the Heroku CLI that the stand-in knows, and every variant of the old guide")
+var walk = flag.Bool("walk", false, "run each command of the Heroku CLI in a process of its own, and every variant of the old guide")
 
 // TestTheOldGuideWithTheCLI follows the guide that the bot replaces, with the
 // client it was written for and on real clusters: a follower, maintenance mode, the

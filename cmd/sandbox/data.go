@@ -22,17 +22,20 @@ type realData struct {
 }
 
 // openData decides what holds the databases, and says so; nil is a model.
-func openData(wish string, out io.Writer) (*realData, error) {
-	if wish == "" || wish == "off" {
+func openData(o options, out io.Writer) (*realData, error) {
+	if o.postgres == "" || o.postgres == "off" {
 		return nil, nil
+	}
+	if o.fleet == nil {
+		o.fleet = cluster.Open
 	}
 	d := &realData{}
 	var err error
 	if d.older, d.newer, err = cluster.Pair(cluster.Find()); err == nil {
-		d.fleet, err = cluster.Open(d.older, d.newer)
+		d.fleet, err = o.fleet(d.older, d.newer)
 	}
 	switch {
-	case err != nil && wish == "require":
+	case err != nil && o.postgres == "require":
 		return nil, fmt.Errorf("--postgres=require: %w", err)
 	case err != nil:
 		fmt.Fprintf(out, "The databases are a model in memory: %v.\n", err)

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/pgupgrade/pgupgrade/ops/heroku/herokutest"
+	"github.com/pgupgrade/pgupgrade/ops/pg/cluster"
 )
 
 const usage = `sandbox plays pgupgrade on this machine, with no account.
@@ -58,8 +59,9 @@ type options struct {
 	program     string // a built pgupgrade; "": it is built
 	databaseURL string // PostgreSQL for the bot's rows; "": SQLite
 	extra       []string
-	apps        func(*herokutest.Server)         // other apps than Acme's
-	times       func(*herokutest.Times, float64) // changes how long things take at that speed; nil: nothing
+	apps        func(*herokutest.Server)                         // other apps than Acme's
+	times       func(*herokutest.Times, float64)                 // changes how long things take at that speed; nil: nothing
+	fleet       func(...cluster.Install) (*cluster.Fleet, error) // opens the clusters; nil: cluster.Open
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {

@@ -8,8 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/pgupgrade/pgupgrade/ops/pg/cluster"
 )
 
 // built is the production program, built once for all tests here.
@@ -33,16 +36,40 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
+	if first != nil {
+		if err := first.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
 	if err := os.RemoveAll(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	os.Exit(code)
 }
 
+// first is the fleet whose fresh data directories those of all tests are copies of;
+// nil when no test had clusters.
+var (
+	firstMu sync.Mutex
+	first   *cluster.Fleet
+)
+
+func anotherFleet(installs ...cluster.Install) (*cluster.Fleet, error) {
+	firstMu.Lock()
+	defer firstMu.Unlock()
+	if first == nil {
+		var err error
+		if first, err = cluster.Open(installs...); err != nil {
+			return nil, err
+		}
+	}
+	return first.Another()
+}
+
 // begin opens a sandbox that runs the built program, quietly.
 func begin(t *testing.T, change ...func(*options)) *sandbox {
 	t.Helper()
-	o := options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "off"}
+	o := options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "off", fleet: anotherFleet}
 	for _, f := range change {
 		f(&o)
 	}

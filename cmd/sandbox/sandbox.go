@@ -78,7 +78,7 @@ func (s *sandbox) begin(ctx context.Context) (err error) {
 	if s.o.times != nil {
 		s.o.times(&config.Times, s.o.speed)
 	}
-	if s.data, err = openData(s.o.postgres, s.out); err != nil {
+	if s.data, err = openData(s.o, s.out); err != nil {
 		return err
 	}
 	if s.data != nil {

@@ -48,6 +48,29 @@ func started(t *testing.T, f *Fleet) *Cluster {
 	return c
 }
 
+// TestAnother: what initdb made for a fleet serves those after it, whichever ends first.
+func TestAnother(t *testing.T) {
+	f := open(t)
+	for range 2 {
+		other, err := f.Another()
+		if err != nil {
+			t.Fatal(err)
+		}
+		started(t, other)
+		if err := other.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(other.Dir()); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the folder is left: %v", err)
+		}
+	}
+	made, err := filepath.Glob(filepath.Join(f.Dir(), "template*", "PG_VERSION"))
+	if err != nil || len(made) != 1 {
+		t.Errorf("the first fleet has %q (%v), want what was made once", made, err)
+	}
+	started(t, f)
+}
+
 // TestDropInTheMiddleOfAnUpgrade: pg_upgrade starts servers of its own, which
 // would outlive it.
 func TestDropInTheMiddleOfAnUpgrade(t *testing.T) {

@@ -36,15 +36,40 @@ type Fleet struct {
 	closed    bool
 }
 
-// template is a fresh data directory, made once and copied: initdb takes a second.
+// template is a fresh data directory, made once by its fleet and copied: initdb takes
+// a second.
 type template struct {
-	once sync.Once
-	err  error
+	fleet *Fleet
+	dir   string
+	once  sync.Once
+	err   error
 }
 
 // Open makes the folder. Nothing runs yet. As root the servers run as postgres,
 // or as nobody, since PostgreSQL refuses root.
 func Open(installs ...Install) (*Fleet, error) {
+	f, err := openFleet()
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range installs {
+		f.installs[i.Major], f.templates[i.Major] = i, &template{fleet: f, dir: filepath.Join(f.dir, "template"+strconv.Itoa(i.Major))}
+	}
+	return f, nil
+}
+
+// Another opens a fleet with the same installs, which begins its clusters from what
+// initdb made for f. f is to be closed after it.
+func (f *Fleet) Another() (*Fleet, error) {
+	other, err := openFleet()
+	if err != nil {
+		return nil, err
+	}
+	other.installs, other.templates = f.installs, f.templates
+	return other, nil
+}
+
+func openFleet() (*Fleet, error) {
 	if err := sweep(); err != nil {
 		return nil, err
 	}
@@ -57,9 +82,6 @@ func Open(installs ...Install) (*Fleet, error) {
 		return nil, fmt.Errorf("make a folder for clusters: %w", err)
 	}
 	f := &Fleet{dir: dir, installs: map[int]Install{}, templates: map[int]*template{}, clusters: map[*Cluster]bool{}, start: make(chan func()), done: make(chan struct{})}
-	for _, i := range installs {
-		f.installs[i.Major], f.templates[i.Major] = i, &template{}
-	}
 	if f.who, err = account(); err == nil && f.who != nil {
 		err = os.Chown(dir, int(f.who.Uid), int(f.who.Gid))
 	}
@@ -176,9 +198,8 @@ func (f *Fleet) template(ctx context.Context, i Install) (string, error) {
 	if t == nil {
 		return "", fmt.Errorf("PostgreSQL %d is not among the installs of these clusters", i.Major)
 	}
-	dir := filepath.Join(f.dir, "template"+strconv.Itoa(i.Major))
-	t.once.Do(func() { t.err = f.initdb(context.WithoutCancel(ctx), i, dir) }) // for all, whoever asked first
-	return dir, t.err
+	t.once.Do(func() { t.err = t.fleet.initdb(context.WithoutCancel(ctx), i, t.dir) }) // for all, whoever asked first
+	return t.dir, t.err
 }
 
 func (f *Fleet) initdb(ctx context.Context, i Install, dir string) error {
