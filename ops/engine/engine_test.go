@@ -277,7 +277,7 @@ func TestMain(m *testing.M) {
 
 // child carries the runs that it reads, or wakes them, and prints each tick.
 func child() {
-	c := Config{DatabaseURL: os.Getenv("ENGINE_TEST_URL"), Path: os.Getenv("ENGINE_TEST_PATH"), Executor: os.Getenv("ENGINE_TEST_CHILD"), Beat: 100 * time.Millisecond, Silent: 3 * time.Second, Drain: time.Second, Log: slog.New(slog.NewTextHandler(told{}, nil))}
+	c := Config{DatabaseURL: os.Getenv("ENGINE_TEST_URL"), Path: os.Getenv("ENGINE_TEST_PATH"), Executor: os.Getenv("ENGINE_TEST_CHILD"), Beat: 100 * time.Millisecond, Silent: 6 * time.Second, Drain: time.Second, Log: slog.New(slog.NewTextHandler(told{}, nil))}
 	d, err := Open(context.Background(), c, func(ctx context.Context, run string) (Turn, error) {
 		fmt.Println("tick", run, time.Now().UnixNano())
 		if os.Getenv("ENGINE_TEST_HOLD") != "" {
@@ -342,7 +342,7 @@ func startProcess(t *testing.T, name, url, path, hold string) *process {
 
 func (p *process) expect(t *testing.T, want string) {
 	t.Helper()
-	hung := time.AfterFunc(40*time.Second, func() { p.Process.Kill() })
+	hung := time.AfterFunc(2*time.Minute, func() { p.Process.Kill() })
 	defer hung.Stop()
 	for p.ticks = 0; p.lines.Scan(); {
 		if strings.HasPrefix(p.lines.Text(), want) {

@@ -344,7 +344,7 @@ func TestAStoppedProcess(t *testing.T) {
 	first.expect(t, "tick run")
 	second := startProcess(t, "worker.2", url, "", "")
 	second.expect(t, "open")
-	for range 3 { // each stops, continues, and then takes over from the other
+	for range 2 { // each stops, continues, and then takes over from the other
 		signal(t, first, syscall.SIGSTOP)
 		second.expect(t, "log took over a run")
 		fmt.Fprintln(second.in, "wake run")
