@@ -88,7 +88,7 @@ var tales = append([]tale{
 			pgupgrade: Downtime
 			heroku: orders · DATABASE orders-pg17 ... maintenance off · formation clock=1 web=2 worker=1`)
 	}},
-	{name: "the upgrade fails", returns: true, some: true, tell: func(t *testing.T, s *sandbox, p *player) {
+	{name: "the upgrade fails", apps: onlyOrders, returns: true, some: true, tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
 			ana: /pgupgrade start orders
 			pgupgrade: May the cutover begin
@@ -98,7 +98,7 @@ var tales = append([]tale{
 			heroku: orders · DATABASE postgresql-curved-41822 · maintenance off · formation clock=1 web=2 worker=1
 			pgupgrade: Upgrade of orders went back`)
 	}},
-	{name: "killed in the cutover", some: true, tell: func(t *testing.T, s *sandbox, p *player) {
+	{name: "killed in the cutover", apps: onlyOrders, some: true, tell: func(t *testing.T, s *sandbox, p *player) {
 		s.says(t, p, `
 			ana: /pgupgrade start orders
 			pgupgrade: May the cutover begin`)
@@ -147,7 +147,7 @@ func TestOnClusters(t *testing.T) {
 }
 
 func onClusters(t *testing.T, x tale) {
-	o := options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, apps: x.apps, extra: x.settings, times: x.times}
+	o := options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, fleet: anotherFleet, apps: x.apps, extra: x.settings, times: x.times}
 	requireClusters(t)(&o)
 	s, err := open(t.Context(), o, io.Discard)
 	if err != nil {
@@ -279,7 +279,7 @@ func TestTheDatabaseFence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := begin(t, requireClusters(t))
+			s := begin(t, requireClusters(t), func(o *options) { o.apps = onlyOrders })
 			p := newPlayer(t, s)
 			s.says(t, p, `
 				ana: /pgupgrade start orders
