@@ -309,7 +309,7 @@ func TestNobodyDiedInAnOutage(t *testing.T) {
 	for _, name := range names {
 		proxy, log := pgtest.NewProxy(t, url), spokenOf(t)
 		c := quick(proxy.URL, name, slog.New(slog.NewTextHandler(log, nil)))
-		c.Silent = 3 * time.Second
+		c.Silent = 8 * time.Second
 		d := openOne(t, c, r.tick)
 		if err := d.Start(t.Context(), "run of "+name); err != nil {
 			t.Fatal(err)
@@ -319,7 +319,7 @@ func TestNobodyDiedInAnOutage(t *testing.T) {
 	for _, p := range proxies {
 		p.Cut()
 	}
-	silent(t, rows, 4*time.Second, names...)
+	silent(t, rows, 9*time.Second, names...)
 	for i, p := range proxies {
 		p.Heal()
 		until(t, "a new beginning", func() bool { return logs[i].has("has begun anew") })

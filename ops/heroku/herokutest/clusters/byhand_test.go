@@ -47,8 +47,8 @@ func (h *hand) until(what string, so func() bool) {
 	h.Helper()
 	for n := 0; !so(); n++ {
 		switch {
-		case h.real && n < 12_000:
-			time.Sleep(10 * time.Millisecond)
+		case h.real && n < 2_400:
+			time.Sleep(50 * time.Millisecond)
 		case !h.real && n < 20_000:
 			h.time = h.time.Add(100 * time.Millisecond)
 		default:
@@ -141,10 +141,11 @@ func (h *hand) upgrade(g guards) herokutest.Rows {
 		h.stage("end one-offs", "orders", "")
 	}
 	h.call("POST", "/client/v11/databases/"+followerName+"/upgrade/run", `{"version":"`+newer+`"}`)
-	if g.during != "" {
-		h.stage(g.during, "orders", "")
-	}
 	h.until("it is upgraded", func() bool {
+		// Again and again: the first may be over before the follower stops to follow.
+		if g.during != "" && strings.Contains(h.heroku.Overview().Apps[0].Release, "(succeeded)") {
+			h.stage(g.during, "orders", "")
+		}
 		d := h.database()
 		return d["waiting?"] == false && major(fmt.Sprint(d["postgres_version"])) == newer && d["following"] == nil
 	})
