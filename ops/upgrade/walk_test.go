@@ -263,16 +263,20 @@ func (x tale) walk(t *testing.T, all []point) {
 	fmt.Printf("%s: stopped at %d of %d moments, in %d stories\n", x.name, len(all)-missed, len(all), stories)
 }
 
-// TestStoppedOnPostgreSQL is a sample of the walk with the rows in PostgreSQL.
+// TestStoppedOnPostgreSQL is a sample of the walk with the rows in PostgreSQL; with
+// -walk a greater one.
 func TestStoppedOnPostgreSQL(t *testing.T) {
 	for _, tale := range tales() {
 		t.Run(tale.name, func(t *testing.T) {
 			all := tale.points(t)
 			stops := 0
-			const worlds = 3
+			worlds := 2
+			if *walkAlone {
+				worlds = 10
+			}
 			for i := range worlds {
 				var plan []point
-				for j := i * 5; j < len(all); j += len(all) / stopsInAStory {
+				for j := i * 3 % stopsInAStory; j < len(all); j += len(all) / stopsInAStory {
 					if !all[j].decides() {
 						plan = append(plan, all[j])
 					}
