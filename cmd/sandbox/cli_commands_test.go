@@ -117,10 +117,7 @@ func TestCommandsOfTheCLI(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCLI(t, alone(t))
-			inOne := c.run
-			if !*walk {
-				inOne = c.session()
-			}
+			inOne := c.session()
 			for _, x := range tale {
 				run := inOne
 				if x.own {

@@ -180,9 +180,7 @@ func TestTheOldGuideWithTheCLI(t *testing.T) {
 			s.heroku.AddApp(herokutest.AppSpec{Name: "shop", Formation: formation, ReleasePhase: tt.releasePhase})
 			s.heroku.AddDatabase(herokutest.DatabaseSpec{Name: "postgresql-old-1", App: "shop", Plan: "standard-0", Version: "15.13", Bytes: 4_000_000_000})
 			c := newCLI(t, s)
-			if !*walk {
-				c.kept = c.session()
-			}
+			c.kept = c.session()
 			c.does("pg:info -a shop", "=== DATABASE_URL", "PG Version: 15.", "Fork/Follow: Available")
 			c.does("addons:create heroku-postgresql:standard-0 -a shop --name shop-new -- --follow DATABASE_URL", "~$0.069/hour (max $50/month)", "shop-new is being created in the background")
 			c.does("addons:wait shop-new -a shop")
