@@ -147,7 +147,8 @@ func TestOnClusters(t *testing.T) {
 }
 
 func onClusters(t *testing.T, x tale) {
-	o := options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, fleet: anotherFleet, apps: x.apps, extra: x.settings, times: x.times}
+	o := quick()
+	o.apps, o.extra, o.times = x.apps, x.settings, x.times
 	requireClusters(t)(&o)
 	s, err := open(t.Context(), o, io.Discard)
 	if err != nil {

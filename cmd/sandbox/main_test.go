@@ -66,10 +66,15 @@ func anotherFleet(installs ...cluster.Install) (*cluster.Fleet, error) {
 	return first.Another()
 }
 
+// quick are the options of a sandbox that runs the built program, without clusters.
+func quick() options {
+	return options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "off", fleet: anotherFleet}
+}
+
 // begin opens a sandbox that runs the built program, quietly.
 func begin(t *testing.T, change ...func(*options)) *sandbox {
 	t.Helper()
-	o := options{speed: 8, page: "127.0.0.1:0", slack: "127.0.0.1:0", heroku: "127.0.0.1:0", bot: true, program: built, postgres: "off", fleet: anotherFleet}
+	o := quick()
 	for _, f := range change {
 		f(&o)
 	}

@@ -11,7 +11,7 @@ const bin = process.argv[2]
 const {Config, handle, run} = createRequire(bin)('@oclif/core')
 
 let code
-process.exit = given => { code ??= given ?? process.exitCode ?? 0 } // the last that a command's end does
+process.exit = given => { code ??= given } // the last that a command's end does
 
 for await (const line of createInterface({input: createReadStream(null, {fd: 3})})) {
   const args = JSON.parse(line)
